@@ -1,0 +1,40 @@
+"""ntklora: the theory of low-rank adaptation (LoRA) in the neural-tangent-kernel regime, checked by machine.
+
+Linearize a network at its initialization, form the convex fine-tuning problem, solve it with a certificate, look at
+the landscape that LoRA of a given rank sees, and compare with what the papers prove:
+
+* a network `f(params, x)` -> `tangent_features` -> `Problem` -> `solve` (a duality gap) -> `find_endpoints` and
+  `classify_endpoint` (inertia, and a better point when an endpoint is spurious).
+
+Importing this package does nothing: public names load on first use, no JAX setting is touched, no device is asked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ntklora.version import __version__ as __version__
+
+# Public name -> the module that defines it. Lazy, so that `import ntklora` costs no more than Python's own start.
+_HOME = {
+    "linearize": "ntklora.tangent.linearize",
+    "tangent_features": "ntklora.tangent.features",
+    "TangentOperator": "ntklora.tangent.operator",
+    "empirical_ntk": "ntklora.ntk.empirical",
+    "Problem": "ntklora.problem.problem",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ntklora' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
