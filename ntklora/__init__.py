@@ -23,6 +23,9 @@ _HOME = {
     "TangentOperator": "ntklora.tangent.operator",
     "empirical_ntk": "ntklora.ntk.empirical",
     "Problem": "ntklora.problem.problem",
+    "objective": "ntklora.problem.objective",
+    "lam_max": "ntklora.problem.objective",
+    "reduce_problem": "ntklora.problem.reduction",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

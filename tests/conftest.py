@@ -1,4 +1,4 @@
-"""The application of these tests chooses float64, strict promotion of dtypes, and one thread per small factorization."""
+"""The tests choose float64 and one thread for each small factorization, as the command line does."""
 
 import os
 

@@ -1,0 +1,33 @@
+"""One mathematics for two kinds of array.
+
+Certificates are computed in NumPy float64 on the host, whatever JAX's x64 flag or device; solvers run the same formulas
+inside `jit`. So the formulas are written against the *namespace* of the arrays they are given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def namespace(*arrays: Any) -> Any:
+    """The module whose functions fit these arrays: `numpy` if all are NumPy's, `jax.numpy` as soon as one is JAX's.
+
+    Errors: `TypeError` when something is no array at all.
+    """
+    for array in arrays:
+        if not isinstance(array, np.ndarray | np.generic | int | float):
+            return array.__array_namespace__()
+    return np
+
+
+def as_array(value: Any) -> Any:
+    """`value` itself if it is an array (NumPy's, JAX's, or a tracer), a NumPy array of it otherwise."""
+    return value if hasattr(value, "__array_namespace__") else np.asarray(value)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """A NumPy copy: float64 if the array is of floats, unchanged otherwise (class indices stay integers)."""
+    host = np.asarray(array)
+    return host.astype(np.float64) if np.issubdtype(host.dtype, np.floating) else host

@@ -1,0 +1,106 @@
+"""Values and first derivatives of the problem, in the notation of theory §1 and §2.
+
+Functions of the factors take `u`, `v` in the user's form: arrays `(m, r)`, `(n, r)`, or dicts of them by name.
+NumPy in, NumPy out; JAX in, JAX out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ntklora.arrays import namespace
+from ntklora.problem.problem import Problem
+
+Array = Any
+Matrices = dict[str, Any]
+
+
+def training_loss(problem: Problem, z: Array) -> Array:
+    """`L = (1/N) Σ_i ℓ(z_i, y_i)` of the outputs `z (N, K)`."""
+    return problem.loss.value(z, problem.y).mean()
+
+
+def nuclear_norm(problem: Problem, delta: Array | Matrices) -> Array:
+    """`‖δ‖_* = Σ_l ‖δ^l‖_*`."""
+    deltas = problem.op.as_dict(delta)
+    return sum(namespace(d).linalg.svd(d, compute_uv=False).sum() for d in deltas.values())
+
+
+def full_objective(problem: Problem, delta: Array | Matrices) -> Array:
+    """`F(δ) = L(δ) + λ‖δ‖_*`, the objective of full fine-tuning (the perturbation has no part in it)."""
+    z = problem.f0 + problem.op.apply(delta)
+    return training_loss(problem, z) + problem.lam * nuclear_norm(problem, delta)
+
+
+def objective(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Array:
+    """`F(u, v) = L(u vᵀ) + (λ/2)(‖u‖² + ‖v‖²) + <P, Q Qᵀ>` with `Q = [u; v]` [paper, JLR]."""
+    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
+    z = problem.f0 + problem.op.apply_factors(u, v)
+    decay = sum((us[name] ** 2).sum() + (vs[name] ** 2).sum() for name in us)
+    value = training_loss(problem, z) + 0.5 * problem.lam * decay
+    for name, matrix in (problem.perturbation or {}).items():
+        q = stack(us[name], vs[name])
+        value = value + (q * (matrix @ q)).sum()
+    return value
+
+
+def dual_vector(problem: Problem, z: Array) -> Array:
+    """`α_i = ∇ℓ(z_i, y_i)`, shape `(N, K)`."""
+    return problem.loss.gradient(z, problem.y)
+
+
+def gradient_matrices(problem: Problem, alpha: Array) -> Matrices:
+    """`Γ^l = (1/N) Σ_ij α_ij G^l_ij`, the gradient of `L` in each weight, by name."""
+    return {name: block.adjoint(alpha) / problem.num_samples for name, block in problem.op.blocks.items()}
+
+
+def factor_gradients(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
+    """`∇F_P = 2 S Q` as `(∂F/∂u, ∂F/∂v)` by name: `(Γ v + λu + 2(PQ)_u, Γᵀ u + λv + 2(PQ)_v)`."""
+    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
+    gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(u, v)))
+    left, right = {}, {}
+    for name, gamma in gammas.items():
+        left[name] = gamma @ vs[name] + problem.lam * us[name]
+        right[name] = gamma.T @ us[name] + problem.lam * vs[name]
+        if problem.perturbation is not None:
+            push = 2 * problem.perturbation[name] @ stack(us[name], vs[name])
+            left[name], right[name] = left[name] + push[: len(us[name])], right[name] + push[len(us[name]) :]
+    return left, right
+
+
+def kkt_matrices(problem: Problem, gammas: Matrices) -> Matrices:
+    """`S = (λ/2) I + P + ½ [[0, Γ], [Γᵀ, 0]]` for each weight: `∇F_P = 2SQ`, and `S ⪰ 0` is optimality [paper]."""
+    result = {}
+    for name, gamma in gammas.items():
+        xp, (m, n) = namespace(gamma), gamma.shape
+        corner = xp.concatenate(
+            [
+                xp.concatenate([xp.zeros((m, m), gamma.dtype), gamma], 1),
+                xp.concatenate([gamma.T, xp.zeros((n, n), gamma.dtype)], 1),
+            ]
+        )
+        s = 0.5 * (problem.lam * xp.eye(m + n, dtype=gamma.dtype) + corner)
+        result[name] = s if problem.perturbation is None else s + problem.perturbation[name]
+    return result
+
+
+def lam_max(problem: Problem) -> float:
+    """`λ_max = max_l ‖Γ^l(0)‖_op`: `δ = 0` is optimal exactly for `λ ≥ λ_max` (at `P = 0`) [paper]."""
+    host = problem.host()
+    gammas = gradient_matrices(host, dual_vector(host, host.f0))
+    return float(max(np.linalg.norm(gamma, 2) for gamma in gammas.values()))
+
+
+def balanced_factors(delta: Array, rank: int | None = None) -> tuple[Array, Array]:
+    """`u = U√S, v = V√S` from the SVD of `δ`: the factors at which `(‖u‖² + ‖v‖²)/2 = ‖δ‖_*` [paper]."""
+    xp = namespace(delta)
+    left, values, right = xp.linalg.svd(delta, full_matrices=False)
+    root = xp.sqrt(values)[:rank]
+    return left[:, :rank] * root, right[:rank].T * root
+
+
+def stack(u: Array, v: Array) -> Array:
+    """`Q = [u; v]`, shape `(m + n, r)`."""
+    return namespace(u, v).concatenate([u, v])

@@ -1,0 +1,62 @@
+"""Exact reduction of the tangent operator to the span of what the data excites [derived, theory §1.1].
+
+With orthonormal bases `Q_b (m, m')` of span{b} and `Q_a (n, n')` of span{a}, every feature is
+`G_ij = Q_b (Q_bᵀ G_ij Q_a) Q_aᵀ`, so the problem in `(Q_bᵀ u, Q_aᵀ v)` is the same problem, whatever the width:
+`m' ≤ min(m, NKT)` and `n' ≤ min(n, NT)`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ntklora.arrays import on_host
+from ntklora.tangent.blocks import Block, Factored
+from ntklora.tangent.operator import TangentOperator
+
+
+class Bases(NamedTuple):
+    """Orthonormal bases of the column and row spaces of one weight's features: `left (m, m')`, `right (n, n')`."""
+
+    left: np.ndarray
+    right: np.ndarray
+
+
+def reduce_operator(op: TangentOperator) -> tuple[TangentOperator, dict[str, Bases]]:
+    """The reduced operator in NumPy float64 and, for each weight, the bases that lift its solutions back.
+
+    Directions whose singular value is below rounding (`eps · max(shape)` of the largest) are dropped.
+    """
+    blocks: dict[str, Block] = {}
+    bases: dict[str, Bases] = {}
+    for name, block in op.blocks.items():
+        host = _host_block(block)
+        left, right = _unfoldings(host)
+        bases[name] = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
+        blocks[name] = host.compress(*bases[name])
+    return TangentOperator(blocks, op.bare, op.reasons), bases
+
+
+def _host_block(block: Block) -> Block:
+    if isinstance(block, Factored):
+        return Factored(on_host(block.a), on_host(block.b))
+    return type(block)(on_host(block.g))
+
+
+def _unfoldings(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices whose columns span the column space `(m, ·)` and the row space `(n, ·)` of all features."""
+    m, n = block.shape
+    if isinstance(block, Factored):
+        return block.b.reshape(-1, m).T, block.a.reshape(-1, n).T
+    return np.moveaxis(block.g, 2, 0).reshape(m, -1), np.moveaxis(block.g, 3, 0).reshape(n, -1)
+
+
+def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
+    """Orthonormal basis of the columns' span; the identity when they span everything; one vector if all vanish."""
+    size, count = columns.shape
+    # An SVD, not an eigendecomposition of the Gram matrix: squaring would lose directions below 1e-8 of the largest.
+    core = np.asarray(np.linalg.qr(columns.T, mode="r")).T if count > 2 * size else columns
+    vectors, values, _ = np.linalg.svd(core, full_matrices=False)
+    rank = int(np.sum(values > np.finfo(np.float64).eps * max(size, count) * values[0])) if values[0] > 0 else 1
+    return np.eye(size) if rank == size else vectors[:, :rank]
