@@ -26,6 +26,7 @@ _HOME = {
     "objective": "ntklora.problem.objective",
     "lam_max": "ntklora.problem.objective",
     "reduce_problem": "ntklora.problem.reduction",
+    "pataki_rank": "ntklora.theory.ranks",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -1,0 +1,13 @@
+"""Thresholds, bounds and closed forms: numbers in, numbers out; nothing here runs an algorithm.
+
+* `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
+  ask for, in exact integer arithmetic.
+* `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
+
+Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
+"""
+
+from ntklora.theory.ranks import landscape_rank as landscape_rank
+from ntklora.theory.ranks import pataki_rank as pataki_rank
+from ntklora.theory.ranks import planting_threshold as planting_threshold
+from ntklora.theory.ranks import sharp_landscape_rank as sharp_landscape_rank

@@ -1,0 +1,99 @@
+"""The ranks of the theorems, in exact integer arithmetic.
+
+With d = dim span{G_ij} <= KN and r the LoRA rank, three inequalities decide everything:
+
+    r(r+1)/2 <= d    a minimizer of this rank exists                       (T1; d in place of KN: T1-span)
+    r(r+1)/2 >  d    second-order stationary points of F_P are global      (T2)
+    r(r+3)/2 >  d    the same, sharp: below it strict spurious minima can be planted  (T2-prime, T2-strict)
+
+A square root in floating point is off by one for large d; `math.isqrt` never is.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from math import isqrt
+
+
+def pataki_rank(kn: int) -> int:
+    """Largest rank a minimizer needs: max {r : r(r+1)/2 <= kn} = floor((sqrt(8 kn + 1) - 1)/2).
+
+    T1 [paper] with kn = KN; T1-span [derived] with kn = dim span{G_ij}.
+
+    Raises
+    ------
+    ValueError
+        `kn` is negative.
+
+    >>> [pataki_rank(kn) for kn in (1, 2, 3, 6, 10, 32, 64, 128, 256, 1000)]
+    [1, 1, 2, 3, 4, 7, 10, 15, 22, 44]
+    """
+    return (isqrt(8 * _count(kn, "kn") + 1) - 1) // 2
+
+
+def landscape_rank(kn: int) -> int:
+    """Smallest rank with the guarantee of T2: min {r : r(r+1)/2 > kn}.
+
+    T2 [paper] with kn = KN: for almost every P, a second-order stationary point of F_P at this rank is global.
+
+    >>> landscape_rank(64), landscape_rank(66)
+    (11, 12)
+    """
+    return pataki_rank(kn) + 1
+
+
+def sharp_landscape_rank(d: int) -> int:
+    """Smallest rank with the guarantees of T2-prime and T2-strict: min {r : r(r+3)/2 > d}.
+
+    [derived] With d = dim span{G_ij}. At P = 0 it excludes strict (modulo gauge) spurious minima for any data; for
+    almost every P it gives what T2 gives. `planting_threshold` says that the boundary is exact.
+
+    >>> sharp_landscape_rank(64), sharp_landscape_rank(65)
+    (10, 11)
+    """
+    return (isqrt(8 * _count(d, "d") + 9) - 3) // 2 + 1
+
+
+def planting_threshold(rank: int) -> int:
+    """Smallest d at which a strict spurious minimum of rank r exists: r(r+3)/2 = r(r+1)/2 + r.
+
+    [derived] The counter-examples of theory 2.1, for K = 1 and m, n > r.
+
+    >>> [planting_threshold(r) for r in (1, 2, 3, 4)]
+    [2, 5, 9, 14]
+    """
+    r = _count(rank, "rank")
+    return r * (r + 3) // 2
+
+
+def gauge_count(ranks: int | Iterable[int]) -> int:
+    """Block count Sum_l r_l (r_l + 1)/2, to be compared with d: at most d at a reduced minimizer.
+
+    T1 [paper] for one matrix, T1-blocks [derived] for several layers.
+
+    >>> gauge_count(10), gauge_count([3, 4])
+    (55, 16)
+    """
+    several = ranks if isinstance(ranks, Iterable) else (ranks,)
+    return sum(r * (r + 1) // 2 for r in (_count(rank, "rank") for rank in several))
+
+
+def span_bound(num_samples: int, num_outputs: int, *, shift_invariant: bool) -> int:
+    """Upper bound of d = dim span{G_ij} that needs no data: KN, or (K-1)N for a shift-invariant loss.
+
+    [derived] Softmax cross-entropy does not see a shift common to all logits, so the span that counts there is the one
+    of G_ij - G_iK.
+
+    >>> span_bound(32, 2, shift_invariant=False), span_bound(32, 2, shift_invariant=True)
+    (64, 32)
+    """
+    outputs = _count(num_outputs, "num_outputs") - int(shift_invariant)
+    return _count(num_samples, "num_samples") * outputs
+
+
+def _count(value: int, name: str) -> int:
+    count = operator.index(value)
+    if count < 0:
+        raise ValueError(f"{name} must be a count >= 0, got {count}")
+    return count

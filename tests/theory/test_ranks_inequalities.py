@@ -1,0 +1,50 @@
+"""The ranks satisfy the inequalities that define them, at the smallest and at huge counts."""
+
+import numpy as np
+import pytest
+
+from ntklora.theory import ranks
+
+COUNTS = [*range(400), 10**6, 2**52 + 1, 10**15 - 1, 10**30]
+
+
+def test_pataki_rank_is_the_largest_rank_that_satisfies_the_bound():
+    for kn in COUNTS:
+        r = ranks.pataki_rank(kn)
+        assert r * (r + 1) // 2 <= kn < (r + 1) * (r + 2) // 2
+        assert ranks.landscape_rank(kn) == r + 1
+
+
+def test_sharp_rank_is_the_smallest_rank_beyond_the_bound():
+    for d in COUNTS:
+        r = ranks.sharp_landscape_rank(d)
+        assert (r - 1) * (r + 2) // 2 <= d < r * (r + 3) // 2
+        assert ranks.landscape_rank(d) - 1 <= r <= ranks.landscape_rank(d)
+
+
+@pytest.mark.parametrize("r", range(1, 12))
+def test_boundary_of_planting_is_where_the_guarantee_stops(r):
+    d = ranks.planting_threshold(r)
+    assert ranks.sharp_landscape_rank(d - 1) == r, "one feature fewer: guaranteed at rank r"
+    assert ranks.sharp_landscape_rank(d) == r + 1, "at the threshold: no longer guaranteed at rank r"
+
+
+def test_exactly_triangular_counts_are_attained():
+    for r in (1, 10, 10**9):
+        assert ranks.pataki_rank(ranks.gauge_count(r)) == r
+        assert ranks.pataki_rank(ranks.gauge_count(r) - 1) == r - 1
+
+
+def test_numpy_integers_are_counts_and_floats_are_not():
+    assert ranks.pataki_rank(np.int64(64)) == 10
+    with pytest.raises(TypeError):
+        ranks.pataki_rank(64.0)
+
+
+def test_negative_counts_are_named():
+    with pytest.raises(ValueError, match="kn must be a count >= 0, got -1"):
+        ranks.pataki_rank(-1)
+
+
+def test_blocks_are_counted_together():
+    assert ranks.gauge_count([2, 3, 0]) == 3 + 6
