@@ -21,10 +21,7 @@ def pataki_rank(kn: int) -> int:
 
     T1 [paper] with kn = KN; T1-span [derived] with kn = dim span{G_ij}.
 
-    Raises
-    ------
-    ValueError
-        `kn` is negative.
+    Errors: `ValueError` when `kn` is negative, `TypeError` when it is no integer.
 
     >>> [pataki_rank(kn) for kn in (1, 2, 3, 6, 10, 32, 64, 128, 256, 1000)]
     [1, 1, 2, 3, 4, 7, 10, 15, 22, 44]
