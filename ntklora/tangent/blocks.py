@@ -5,7 +5,7 @@ For a weight `W` of shape `(m, n)` = (fan_out, fan_in), the tangent feature of o
     G_ij = ∂f_j(x_i)/∂W  in R^{m×n}.
 
 A dense layer or convolution met at `T` positions gives `G_ij = Σ_t b_ijt a_itᵀ` [derived, theory §1.1]: `Factored`
-keeps `a` and `b` and never forms `G`. `Dense` keeps `G`. Both answer the same questions, on NumPy and on JAX arrays alike.
+keeps `a` and `b` and never forms `G`. `Dense` keeps `G`. Both answer the same questions, on NumPy and on JAX arrays.
 """
 
 from __future__ import annotations

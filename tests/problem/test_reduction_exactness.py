@@ -1,0 +1,57 @@
+"""Property: the reduced problem is the full problem, seen in the span that the data excites."""
+
+import numpy as np
+import pytest
+
+import ntklora as nl
+from ntklora.problem.objective import factor_gradients, full_objective, lam_max
+from ntklora.problem.problem import Problem
+from ntklora.tangent.operator import TangentOperator
+
+
+def wide(positions: int, dense: bool) -> Problem:
+    rng = np.random.default_rng(2)
+    op = TangentOperator.from_factors(rng.normal(size=(4, positions, 40)), rng.normal(size=(4, 2, positions, 50)))
+    op = TangentOperator.from_dense(op.dense()) if dense else op
+    return Problem(op, rng.normal(size=(4, 2)), rng.normal(size=(4, 2)), "squared", 0.1)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("positions", [1, 3])
+def test_objective_at_lifted_points(positions, dense):
+    problem = wide(positions, dense)
+    reduction = nl.reduce_problem(problem)
+    ((m, n),) = reduction.problem.shapes.values()
+    assert (m, n) == (min(50, 8 * positions), min(40, 4 * positions))
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        u, v = rng.normal(size=(m, 3)), rng.normal(size=(n, 3))
+        full = nl.objective(problem, *reduction.lift_factors(u, v))
+        assert nl.objective(reduction.problem, u, v) == pytest.approx(full, rel=1e-12)
+        assert full_objective(reduction.problem, u @ v.T) == pytest.approx(
+            full_objective(problem, reduction.lift(u @ v.T)), rel=1e-12
+        )
+        np.testing.assert_allclose(reduction.restrict_factors(*reduction.lift_factors(u, v))[0], u, atol=1e-13)
+    assert lam_max(problem) == pytest.approx(lam_max(reduction.problem), rel=1e-12)
+
+
+def test_gradient_commutes_with_the_lift():
+    problem = wide(1, False)
+    reduction = nl.reduce_problem(problem)
+    rng = np.random.default_rng(4)
+    u, v = rng.normal(size=(8, 2)), rng.normal(size=(4, 2))
+    inside = [next(iter(g.values())) for g in factor_gradients(reduction.problem, u, v)]
+    outside = [next(iter(g.values())) for g in factor_gradients(problem, *reduction.lift_factors(u, v))]
+    np.testing.assert_allclose(reduction.lift_factors(*inside)[0], outside[0], atol=1e-12)
+    np.testing.assert_allclose(reduction.lift_factors(*inside)[1], outside[1], atol=1e-12)
+
+
+def test_a_perturbed_problem_is_refused():
+    problem = wide(1, False)
+    with pytest.raises(ValueError, match="draw the perturbation on the reduced"):
+        nl.reduce_problem(problem.with_perturbation(np.eye(90)))
+
+
+def test_vanishing_features_keep_one_direction():
+    op = TangentOperator.from_dense(np.zeros((3, 1, 5, 6)))
+    assert nl.reduce_problem(Problem(op, np.zeros(3), np.ones(3), "squared", 0.1)).problem.shapes == {"w": (1, 1)}
