@@ -26,6 +26,7 @@ _HOME = {
     "objective": "ntklora.problem.objective",
     "lam_max": "ntklora.problem.objective",
     "reduce_problem": "ntklora.problem.reduction",
+    "duality_gap": "ntklora.certificates.duality",
     "pataki_rank": "ntklora.theory.ranks",
 }
 
