@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from ntklora.claims.claim import Claim, Control, Evidence, Numbers, Outcome
+from ntklora.sweeps.failure import describe_failure
 from ntklora.sweeps.profile import Profile
 
 _WORST_FIRST = (Outcome.error, Outcome.refuted, Outcome.inconclusive, Outcome.consistent, Outcome.inapplicable)
@@ -74,4 +75,4 @@ def _attempt(check: Callable[[Profile], Evidence], profile: Profile) -> tuple[Ev
     try:
         return check(profile), None
     except Exception as error:
-        return Evidence(Outcome.error, None, None, None), f"{type(error).__name__}: {error}"
+        return Evidence(Outcome.error, None, None, None), describe_failure(error)

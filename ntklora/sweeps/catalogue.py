@@ -1,0 +1,74 @@
+"""What the folders `experiments/` and `paper_figures/` hold, in a checkout and in the wheel alike.
+
+Each file defines one value, `experiment` or `figure`, whose name is the file's. Files are loaded by their path under a
+private module name: they are no package, so nothing can come to depend on them.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ntklora.sweeps.experiment import Experiment
+from ntklora.sweeps.figure import Figure
+
+Entry = TypeVar("Entry", Experiment, Figure)
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def all_experiments() -> dict[str, Experiment]:
+    """Every experiment by name."""
+    return _collect(shipped_folder("experiments"), "experiment", Experiment)
+
+
+@cache
+def all_figures() -> dict[str, Figure]:
+    """Every figure by name; one that names an unknown experiment is a ValueError."""
+    figures = _collect(shipped_folder("paper_figures"), "figure", Figure)
+    for figure in figures.values():
+        for name in figure.experiments:
+            named(all_experiments(), name, f"experiment of figure {figure.name}")
+    return figures
+
+
+def named(known: dict[str, Any], name: str, what: str) -> Any:
+    """`known[name]`; an unknown name is a ValueError that says the nearest."""
+    if name not in known:
+        near = get_close_matches(name, list(known), n=1, cutoff=0.0)
+        raise ValueError(f"unknown {what} {name!r}" + (f": did you mean {near[0]!r}?" if near else ": there is none"))
+    return known[name]
+
+
+def shipped_folder(name: str) -> Path:
+    """Where a folder lies: inside the installed package, or beside it in a checkout."""
+    inside = _PACKAGE / "shipped" / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def _collect(folder: Path, attribute: str, kind: type[Entry]) -> dict[str, Entry]:
+    if not folder.is_dir():
+        raise ValueError(f"this installation of ntklora lacks the folder {folder.name}: install it again")
+    found: dict[str, Entry] = {}
+    for path in sorted(folder.glob("[!_.]*.py")):
+        value = getattr(_load(path), attribute, None)
+        if not isinstance(value, kind) or value.name != path.stem:
+            raise ValueError(f"{path} must define `{attribute}`: one {kind.__name__} named {path.stem!r}")
+        found[value.name] = value
+    return found
+
+
+def _load(path: Path) -> Any:
+    name = f"_ntklora_{path.parent.name}_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    spec.loader.exec_module(module)
+    return module

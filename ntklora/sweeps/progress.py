@@ -1,0 +1,90 @@
+"""Progress with an estimate of the time left: a bar on a terminal, plain lines elsewhere, on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+Advance = Callable[[bool], None]  # called after each cell with whether it failed
+
+_QUIET = 10.0  # seconds between two plain lines
+
+
+@contextmanager
+def show_progress(title: str, total: int) -> Iterator[Advance]:
+    """Report `total` cells as they are done."""
+    with _bar(title, total) if sys.stderr.isatty() else _lines(title, total) as advance:
+        yield advance
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, hours where there are any.
+
+    >>> duration(75.2), duration(7265)
+    ('1:15', '2:01:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    # Cells are slow and uneven: the estimate averages over the whole run so far.
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=1e9) as progress:
+        task = progress.add_task(title, total=total, failed=0)
+        failures = 0
+
+        def advance(failed: bool) -> None:
+            nonlocal failures
+            failures += failed
+            progress.update(task, advance=1, failed=failures)
+
+        yield advance
+
+
+@contextmanager
+def _lines(title: str, total: int) -> Iterator[Advance]:
+    start = shown = monotonic()
+    done = failures = 0
+
+    def line(end: str) -> None:
+        failed = f", {failures} failed" if failures else ""
+        print(
+            f"{title}: {done}/{total} cells{failed}, {duration(monotonic() - start)} so far{end}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def advance(failed: bool) -> None:
+        nonlocal done, failures, shown
+        done += 1
+        failures += failed
+        if done == total:
+            line("")
+        elif monotonic() - shown >= _QUIET:
+            shown = monotonic()
+            line(f", about {duration((shown - start) / done * (total - done))} left")
+
+    yield advance

@@ -1,0 +1,75 @@
+"""Where numbers come from: revision, versions, device and command. Never a host's or a person's name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ntklora.version import __version__
+
+PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "pyarrow", "matplotlib", "scikit-learn")
+
+
+def now() -> str:
+    """The date in UTC, ISO 8601 with microseconds: the order of strings is the order of time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@cache
+def revision() -> str:
+    """The git revision of the source, with `+dirty` where it was changed; the package's version without git."""
+    head = _git("rev-parse", "HEAD")
+    if head is None:
+        return f"ntklora {__version__}"
+    return head[:12] + ("+dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def provenance() -> dict[str, Any]:
+    """Everything beside the key that a reader of the numbers may ask for."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        "revision": revision(),
+        "date": now(),
+        "versions": package_versions(),
+        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "command": command_line(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Python, this package and those that compute; one that is not installed is left out."""
+    found = {"python": platform.python_version(), "ntklora": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def command_line() -> str:
+    """The command as typed, the program by its name alone."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _git(*arguments: str) -> str | None:
+    # Only a checkout of this package counts: an installed copy may lie inside somebody else's repository.
+    source = Path(__file__).resolve().parents[2]
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *arguments], cwd=source, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

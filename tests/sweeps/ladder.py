@@ -1,0 +1,37 @@
+"""A cheap experiment with everything that can happen to a cell: the sweep's tests run it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ntklora.sweeps import Column, Experiment, Profile
+
+
+def run(cell):
+    """Height of a ladder; seven rungs break it, thirteen give no number."""
+    if "log" in cell:
+        with Path(cell["log"]).open("a") as log:
+            log.write(f"{cell['rungs']} {cell['seed']}\n")
+    if cell["rungs"] == 7:
+        raise RuntimeError("seven rungs")
+    draw = np.random.default_rng(cell["seed"]).normal(size=cell["rungs"])
+    height = np.nan if cell["rungs"] == 13 else draw.sum()
+    return {"height": height, "steps": draw, "rungs_seen": np.int32(cell["rungs"]), "owner": None}
+
+
+def ladder(log, rungs=(2, 3, 5), chunk=2, version=1):
+    """The experiment over these rungs and two seeds, which writes a line to `log` for each cell it computes."""
+    return Experiment(
+        name="ladder",
+        version=version,
+        question="How tall is a ladder?",
+        columns=(
+            Column("height", float, "sum of the steps, in metres"),
+            Column("steps", list[float], "each step, in metres"),
+            Column("rungs_seen", int, "rungs"),
+            Column("owner", str, "nobody"),
+        ),
+        profiles={Profile.smoke: ({"rungs": tuple(rungs), "seed": (0, 1), "log": str(log)},)},
+        run=run,
+        chunk=chunk,
+    )
