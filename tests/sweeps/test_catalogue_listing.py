@@ -11,7 +11,7 @@ experiment = Experiment({name!r}, 1, "?", (Column("x", float, "metres"),), grids
 """
 FIGURE = """
 from ntklora.sweeps import Figure
-figure = Figure({name!r}, "A title", "A caption.", ({experiment!r},), lambda rows: None)
+figure = Figure({name!r}, "A title", "A caption.", ({experiment!r},), list, list, str)
 """
 
 
