@@ -99,8 +99,7 @@ class TangentOperator(eqx.Module):
     def layout(self) -> dict[str, Layout]:
         """For each weight, whether its features are factored or dense."""
         return {
-            name: Layout.FACTORED if isinstance(block, Factored) else Layout.DENSE
-            for name, block in self.blocks.items()
+            name: Layout.DENSE if isinstance(block, Dense) else Layout.FACTORED for name, block in self.blocks.items()
         }
 
     def as_dict(self, delta: Array | Matrices) -> Matrices:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from ntklora.arrays import on_host
-from ntklora.tangent.blocks import Block, Factored
+from ntklora.tangent.blocks import Block
 from ntklora.tangent.operator import TangentOperator
 
 
@@ -31,25 +32,11 @@ def reduce_operator(op: TangentOperator) -> tuple[TangentOperator, dict[str, Bas
     blocks: dict[str, Block] = {}
     bases: dict[str, Bases] = {}
     for name, block in op.blocks.items():
-        host = _host_block(block)
-        left, right = _unfoldings(host)
+        host = jax.tree.map(on_host, block)
+        left, right = host.unfoldings()
         bases[name] = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
         blocks[name] = host.compress(*bases[name])
     return TangentOperator(blocks, op.bare, op.reasons), bases
-
-
-def _host_block(block: Block) -> Block:
-    if isinstance(block, Factored):
-        return Factored(on_host(block.a), on_host(block.b))
-    return type(block)(on_host(block.g))
-
-
-def _unfoldings(block: Block) -> tuple[np.ndarray, np.ndarray]:
-    """Matrices whose columns span the column space `(m, ·)` and the row space `(n, ·)` of all features."""
-    m, n = block.shape
-    if isinstance(block, Factored):
-        return block.b.reshape(-1, m).T, block.a.reshape(-1, n).T
-    return np.moveaxis(block.g, 2, 0).reshape(m, -1), np.moveaxis(block.g, 3, 0).reshape(n, -1)
 
 
 def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ntklora.tangent.blocks import Factored, Transposed, TwoSided
 from ntklora.tangent.operator import Layout, TangentOperator
+from ntklora.tangent.reduction import reduce_operator
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(4, 3, 6)), RNG.normal(size=(4, 2, 3, 5))
@@ -34,6 +36,49 @@ def test_every_method_against_the_written_sum(op):
     close(op.take(np.array([2, 0])).apply(DELTA), np.einsum("ikmn,mn->ik", g, DELTA)[[2, 0]])
     left, right = np.linalg.qr(U)[0], np.linalg.qr(V)[0]
     close(block.compress(left, right).dense(), np.einsum("ikmn,mp,nq->ikpq", g, left, right))
+
+
+# A weight met as x W, and one met both ways (its flipped part has another number of positions).
+A_IN, B_OUT = RNG.normal(size=(4, 3, 5)), RNG.normal(size=(4, 2, 3, 6))
+FLIPPED = Transposed(Factored(A_IN, B_OUT))
+G_FLIPPED = np.einsum("itm,iktn->ikmn", A_IN, B_OUT)
+BOTH = TwoSided(Factored(A, B), Transposed(Factored(A_IN[:, :2], B_OUT[:, :, :2])))
+G_BOTH = np.einsum("iktm,itn->ikmn", B, A) + np.einsum("itm,iktn->ikmn", A_IN[:, :2], B_OUT[:, :, :2])
+
+
+@pytest.mark.parametrize(("block", "g"), [(FLIPPED, G_FLIPPED), (BOTH, G_BOTH)], ids=["transposed", "two-sided"])
+def test_fan_in_first_and_both_ways_against_dense_features(block, g):
+    op, dense = TangentOperator({"w": block}, True), TangentOperator.from_dense(g)
+    assert op.layout == {"w": "factored"}
+    assert op.shapes == dense.shapes
+    for mine, theirs in [
+        (op.apply(DELTA), dense.apply(DELTA)),
+        (op.apply_factors(U, V), dense.apply_factors(U, V)),
+        (op.adjoint(ALPHA), dense.adjoint(ALPHA)),
+        (op.gram(), dense.gram()),
+        (op.dense(), g),
+        (block.times_v(V), dense.blocks["w"].times_v(V)),
+        (block.times_u(U), dense.blocks["w"].times_u(U)),
+        (block.rows(slice(1, 3)), g[:, :, 1:3]),
+        (block.take(np.array([2, 0])).dense(), g[[2, 0]]),
+    ]:
+        np.testing.assert_allclose(mine, theirs, atol=1e-12)
+    # Compressed little it stays factored, compressed much it becomes dense: the same features.
+    for left, right in [(np.eye(5), np.eye(6)), (np.linalg.qr(U)[0], np.linalg.qr(V)[0])]:
+        expected = np.einsum("ikmn,mp,nq->ikpq", g, left, right)
+        np.testing.assert_allclose(block.compress(left, right).dense(), expected, atol=1e-12)
+
+
+def test_reduction_of_features_met_both_ways():
+    rng = np.random.default_rng(1)
+    upright = Factored(rng.normal(size=(2, 1, 30)), rng.normal(size=(2, 2, 1, 20)))
+    flipped = Transposed(Factored(rng.normal(size=(2, 1, 20)), rng.normal(size=(2, 2, 1, 30))))
+    op = TangentOperator({"w": TwoSided(upright, flipped)}, True)
+    reduced, bases = reduce_operator(op)
+    assert reduced.shapes == {"w": (4 + 2, 2 + 4)}
+    lifted = np.einsum("pm,ikmn,qn->ikpq", bases["w"].left, reduced.dense(), bases["w"].right)
+    np.testing.assert_allclose(lifted, op.dense(), atol=1e-12)
+    np.testing.assert_allclose(reduced.gram(), op.gram(), atol=1e-11)
 
 
 def test_adjoint_identity():
