@@ -25,6 +25,7 @@ _HOME = {
     "Problem": "ntklora.problem.problem",
     "objective": "ntklora.problem.objective",
     "lam_max": "ntklora.problem.objective",
+    "load_problem": "ntklora.problem.files",
     "reduce_problem": "ntklora.problem.reduction",
     "duality_gap": "ntklora.certificates.duality",
     "pataki_rank": "ntklora.theory.ranks",

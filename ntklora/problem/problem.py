@@ -9,6 +9,7 @@ with several weights `δ = (δ^l)_l`, `‖δ‖_* = Σ_l ‖δ^l‖_*` and `P = 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -92,6 +93,15 @@ class Problem(eqx.Module):
     def with_perturbation(self, perturbation: Array | dict[str, Array] | None) -> Problem:
         """The same problem with another perturbation `P`."""
         return Problem(self.op, self.f0, self.y, self.loss, self.lam, perturbation)
+
+    def save(self, path: str | Path) -> None:
+        """Write the NPZ file that `load_problem` and `ntklora certify` read.
+
+        Errors: `ValueError` for a loss of the user's own.
+        """
+        from ntklora.problem.files import save_problem
+
+        save_problem(self, path)
 
 
 def _checked_perturbation(op: TangentOperator, perturbation: Array | dict[str, Array]) -> dict[str, Array]:
