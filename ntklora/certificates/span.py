@@ -13,7 +13,7 @@ import numpy as np
 
 from ntklora.problem.losses import CrossEntropy
 from ntklora.problem.problem import Problem
-from ntklora.tangent.blocks import Block, Factored
+from ntklora.tangent.blocks import Block
 from ntklora.tangent.reduction import reduce_operator
 
 # Feature entries formed at once: 32 MiB of float64.
@@ -55,8 +55,4 @@ def _slabs(block: Block) -> Iterator[np.ndarray]:
     rows = max(1, _CHUNK // (block.num_samples * block.num_outputs * n))
     for start in range(0, m, rows):
         part = slice(start, start + rows)
-        yield _rows(block, part).reshape(block.num_samples, block.num_outputs, -1)
-
-
-def _rows(block: Block, part: slice) -> np.ndarray:
-    return Factored(block.a, block.b[..., part]).dense() if isinstance(block, Factored) else block.g[:, :, part]
+        yield block.rows(part).reshape(block.num_samples, block.num_outputs, -1)
