@@ -20,6 +20,7 @@ from ntklora.version import __version__ as __version__
 _HOME = {
     "linearize": "ntklora.tangent.linearize",
     "tangent_features": "ntklora.tangent.features",
+    "apply_delta": "ntklora.tangent.delta",
     "TangentOperator": "ntklora.tangent.operator",
     "empirical_ntk": "ntklora.ntk.empirical",
     "Problem": "ntklora.problem.problem",

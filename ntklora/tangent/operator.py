@@ -15,6 +15,7 @@ import numpy as np
 
 from ntklora.arrays import as_array
 from ntklora.tangent.blocks import Block, Dense, Factored
+from ntklora.tangent.folding import Fold
 
 Array = Any
 Matrices = dict[str, Any]
@@ -33,12 +34,14 @@ class TangentOperator(eqx.Module):
     """The linear map `A: δ -> (N, K)` and its adjoint, one block of tangent features for each adapted weight.
 
     `delta` is an array `(m, n)` when there is one target (`bare`), else a dict `{name: (m, n)}`.
-    `reasons` says, for each dense block, why it is not factored (empty where dense was asked for).
+    `reasons` says, for each dense block, why it is not factored (empty where dense was asked for); `folds` how each
+    leaf of the network is read as a matrix (empty where the features came as arrays).
     """
 
     blocks: dict[str, Block]
     bare: bool = eqx.field(static=True, default=False)
     reasons: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
+    folds: tuple[tuple[str, Fold], ...] = eqx.field(static=True, default=())
 
     @classmethod
     def from_dense(cls, g: Array | Matrices) -> TangentOperator:
@@ -142,7 +145,8 @@ class TangentOperator(eqx.Module):
 
     def take(self, samples: Array) -> TangentOperator:
         """The operator of these samples only."""
-        return TangentOperator({k: block.take(samples) for k, block in self.blocks.items()}, self.bare, self.reasons)
+        blocks = {name: block.take(samples) for name, block in self.blocks.items()}
+        return TangentOperator(blocks, self.bare, self.reasons, self.folds)
 
 
 def _floating(array: Array) -> Array:
