@@ -1,0 +1,128 @@
+"""A figure from the store to its files: PDF, PNG and SVG, the plotted data as CSV, the provenance as JSON.
+
+The same rows give the same bytes: nothing in the files depends on when, where or by whom they were written.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ntklora.atomic import replacing
+from ntklora.plotting.coverage import Coverage, read_rows
+from ntklora.plotting.style import SMALLEST, VERMILION, Venue, printed_at, say_nothing_to_plot
+from ntklora.strict_json import strict_dumps
+from ntklora.sweeps.experiment import CellStatus, Experiment, Row, current_numerics
+from ntklora.sweeps.figure import Figure, Table
+from ntklora.sweeps.profile import Profile
+from ntklora.sweeps.store import Store
+from ntklora.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+# What matplotlib would write of the time and of itself.
+_METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+class Plotted(NamedTuple):
+    """A figure as it was written: what it says, the rows behind it, and the files by suffix."""
+
+    figure: Figure
+    finding: str
+    command: str
+    coverage: tuple[Coverage, ...]
+    paths: dict[str, Path]
+
+
+def write_figures(
+    figures: Sequence[Figure],
+    experiments: Mapping[str, Experiment],
+    store: Store,
+    profile: Profile,
+    folder: Path,
+    venue: Venue = Venue.icml,
+) -> list[Plotted]:
+    """Draw figures from the stored rows of a profile; `<folder>/<name>.{pdf,png,svg,csv,json}`, each whole or absent.
+
+    A figure without rows is drawn as a sentence that says so; one with a part of them names what is missing.
+    """
+    return [
+        _write_figure(figure, [experiments[name] for name in figure.experiments], store, profile, folder, venue)
+        for figure in figures
+    ]
+
+
+def _write_figure(
+    figure: Figure, experiments: Sequence[Experiment], store: Store, profile: Profile, folder: Path, venue: Venue
+) -> Plotted:
+    rows: dict[str, list[Row]] = {}
+    covered: list[Coverage] = []
+    for experiment in experiments:
+        found, coverage = read_rows(experiment, store, profile)
+        rows[experiment.name] = [row for row in found if row["status"] == CellStatus.ok]
+        covered.append(coverage)
+    command = f"ntklora figures {figure.name} --profile {profile.value}"
+    gaps = "; ".join(coverage.gap for coverage in covered if coverage.gap)
+    table = figure.tabulate(rows) if any(rows.values()) else []
+    with printed_at(venue):
+        if table:
+            drawing, finding = figure.draw(table), figure.finding(table)
+            if gaps:
+                drawing.suptitle(f"Incomplete. {gaps}", fontsize=SMALLEST, color=VERMILION, wrap=True)
+                finding = f"{finding} Incomplete: {gaps}."
+        else:
+            finding = f"Nothing is shown, because no rows are stored ({gaps})."
+            drawing = say_nothing_to_plot(f"No rows stored yet.\n{gaps}\nntklora reproduce --profile {profile.value}")
+        contents = {suffix: _render(drawing, suffix) for suffix in _METADATA}
+    contents["csv"] = _csv(table)
+    contents["json"] = _provenance(figure, finding, command, profile, venue, covered)
+    paths = {suffix: folder / f"{figure.name}.{suffix}" for suffix in contents}
+    for suffix, content in contents.items():
+        with replacing(paths[suffix]) as sibling:
+            sibling.write_bytes(content)
+    return Plotted(figure, finding, command, tuple(covered), paths)
+
+
+def _render(drawing: Drawing, suffix: str) -> bytes:
+    buffer = BytesIO()
+    drawing.savefig(buffer, format=suffix, metadata=_METADATA[suffix])
+    return buffer.getvalue()
+
+
+def _csv(table: Table) -> bytes:
+    """RFC 4180 but for the line ends; None is empty, a float is written so that it reads back the same."""
+    if not table:
+        return b""
+    buffer = StringIO()
+    writer = csv.DictWriter(buffer, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return buffer.getvalue().encode()
+
+
+def _provenance(
+    figure: Figure, finding: str, command: str, profile: Profile, venue: Venue, covered: Sequence[Coverage]
+) -> bytes:
+    content = {
+        "schema": 1,
+        "figure": figure.name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "finding": finding,
+        "command": command,
+        "profile": profile,
+        "venue": venue,
+        "numerics": current_numerics()._asdict(),
+        "experiments": [coverage.as_dict() for coverage in covered],
+        "drawn_with": {"ntklora": __version__, "matplotlib": version("matplotlib")},
+    }
+    return (strict_dumps(content, indent=2) + "\n").encode()
