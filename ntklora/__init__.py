@@ -29,6 +29,7 @@ _HOME = {
     "load_problem": "ntklora.problem.files",
     "reduce_problem": "ntklora.problem.reduction",
     "duality_gap": "ntklora.certificates.duality",
+    "solve": "ntklora.certified.optimum",
     "pataki_rank": "ntklora.theory.ranks",
 }
 

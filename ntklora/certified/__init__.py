@@ -1,0 +1,4 @@
+"""A solver and a certificate together: what comes out carries its proof.
+
+* `optimum`: the convex optimum of full fine-tuning (`solve`), by Newton on the factors and `lifting` of the rank.
+"""

@@ -1,0 +1,90 @@
+"""The structured Newton direction is the one of the dense Hessian, for every kind of problem."""
+
+import jax
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from ntklora.problem.objective import objective
+from ntklora.solvers.newton import evaluate, minimize, newton_direction
+from tests.solvers.instances import random_factors, random_problem
+
+KINDS = {
+    "factored": {},
+    "dense": {"layout": "dense"},
+    "positions": {"positions": 3, "samples": 5},
+    "positions, few": {"positions": 2, "samples": 3, "shapes": ((16, 20),)},
+    "wide": {"shapes": ((4, 9),)},
+    "three weights": {"shapes": ((6, 5), (3, 7), (5, 5))},
+    "perturbed": {"perturbed": True, "shapes": ((6, 5), (3, 4))},
+    "no decay": {"lam": 0.0},
+    "with fan_in first": {"layout": "transposed", "positions": 2},
+    "met both ways": {"layout": "two-sided", "shapes": ((5, 5),)},
+}
+
+
+CASES = [
+    ("squared", "factored"),
+    ("logistic", "dense"),
+    ("cross_entropy", "positions"),
+    ("cross_entropy", "positions, few"),
+    ("squared", "wide"),
+    ("cross_entropy", "three weights"),
+    ("logistic", "perturbed"),
+    ("squared", "no decay"),
+    ("cross_entropy", "with fan_in first"),
+    ("squared", "met both ways"),
+]
+
+
+@pytest.mark.parametrize(("loss", "kind"), CASES)
+def test_direction_solves_the_dense_system(loss, kind):
+    problem = random_problem(1, loss, **KINDS[kind])
+    u, v = random_factors(2, problem, 3)
+    flat, unravel = ravel_pytree((u, v))
+    shift = 0.7
+
+    def structured(u, v):
+        point = evaluate(problem, u, v)
+        return point, ravel_pytree(newton_direction(problem, u, v, point, shift))[0]
+
+    def derivatives(x):
+        gradient = jax.grad(lambda x: objective(problem, *unravel(x)))
+        return gradient(x), jax.jacfwd(gradient)(x)
+
+    point, direction = jax.jit(structured)(u, v)
+    gradient, hessian = jax.jit(derivatives)(flat)
+    expected = -np.linalg.solve(hessian + shift * np.eye(flat.size), gradient)
+    np.testing.assert_allclose(point.objective, objective(problem, u, v), rtol=1e-13)
+    np.testing.assert_allclose(ravel_pytree((point.gradient_u, point.gradient_v))[0], gradient, atol=1e-13)
+    np.testing.assert_allclose(direction, expected, atol=1e-10 * np.abs(expected).max())
+
+
+def test_padding_columns_stay_exactly_zero_and_change_nothing():
+    problem = random_problem(1, "logistic", **KINDS["perturbed"])
+    u, v = random_factors(2, problem, 2)
+    padded_u, padded_v = ({k: np.pad(x, ((0, 0), (0, 2))) for k, x in factor.items()} for factor in (u, v))
+    run = jax.jit(minimize)
+    end, padded = jax.device_get((run(problem, u, v), run(problem, padded_u, padded_v)))
+    for name in u:
+        assert not padded.best_u[name][:, 2:].any()
+        assert not padded.best_v[name][:, 2:].any()
+        np.testing.assert_allclose(padded.best_u[name][:, :2], end.best_u[name], atol=1e-8)
+    assert bool(end.converged)
+    assert bool(padded.converged)
+
+
+def test_runs_over_starts_and_over_problems_are_the_single_runs():
+    problem, run = random_problem(1, "cross_entropy"), jax.jit(minimize)
+    starts = [random_factors(seed, problem, 2) for seed in range(3)]
+    u, v = jax.tree.map(lambda *x: np.stack(x), *starts)
+    alone = jax.device_get([run(problem, *start) for start in starts])
+    together = jax.device_get(jax.jit(jax.vmap(minimize, (None, 0, 0)))(problem, u, v))
+    problems = jax.tree.map(lambda x: np.stack([x] * 3), problem)
+    across = jax.device_get(jax.jit(jax.vmap(minimize))(problems, u, v))
+    for k in range(3):
+        value = float(objective(problem, alone[k].best_u, alone[k].best_v))
+        for many in (together, across):
+            end = jax.tree.map(lambda x, k=k: x[k], many)
+            assert bool(end.converged)
+            np.testing.assert_allclose(objective(problem, end.best_u, end.best_v), value, rtol=1e-12)
