@@ -7,27 +7,12 @@ from io import StringIO
 import pytest
 
 from ntklora.plotting.files import write_figures
-from ntklora.plotting.style import Venue, new_drawing
-from ntklora.sweeps import Figure, Profile
+from ntklora.plotting.style import Venue
+from ntklora.sweeps import Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
+from tests.plotting.heights import figure
 from tests.sweeps.ladder import ladder
-
-
-def tabulate(rows):
-    return [{"rungs": row["rungs"], "height": row["height"], "owner": row["owner"]} for row in rows["ladder"]]
-
-
-def draw(table):
-    drawing = new_drawing(1.5)
-    axes = drawing.subplots()
-    axes.scatter([record["rungs"] for record in table], [record["height"] for record in table])
-    axes.set_xlabel("rungs")
-    axes.set_ylabel("height [m]")
-    return drawing
-
-
-figure = Figure("heights", "Heights", "A caption.", ("ladder",), tabulate, draw, lambda table: f"{len(table)} ladders.")
 
 
 @pytest.fixture
