@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-Advance = Callable[[bool], None]  # called after each cell with whether it failed
+Advance = Callable[[bool], None]  # called after each with whether it failed
 
 _QUIET = 10.0  # seconds between two plain lines
 
 
 @contextmanager
-def show_progress(title: str, total: int) -> Iterator[Advance]:
-    """Report `total` cells as they are done."""
-    with _bar(title, total) if sys.stderr.isatty() else _lines(title, total) as advance:
+def show_progress(title: str, total: int, unit: str = "cells") -> Iterator[Advance]:
+    """Report `total` things of a kind as they are done."""
+    with _bar(title, total, unit) if sys.stderr.isatty() else _lines(title, total, unit) as advance:
         yield advance
 
 
@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def _bar(title: str, total: int) -> Iterator[Advance]:
+def _bar(title: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -46,12 +46,12 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
+        TextColumn(unit + ", {task.fields[failed]} failed"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    # Cells are slow and uneven: the estimate averages over the whole run so far.
+    # What is reported is slow and uneven: the estimate averages over the whole run so far.
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=1e9) as progress:
         task = progress.add_task(title, total=total, failed=0)
         failures = 0
@@ -65,14 +65,14 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(title: str, total: int) -> Iterator[Advance]:
+def _lines(title: str, total: int, unit: str) -> Iterator[Advance]:
     start = shown = monotonic()
     done = failures = 0
 
     def line(end: str) -> None:
         failed = f", {failures} failed" if failures else ""
         print(
-            f"{title}: {done}/{total} cells{failed}, {duration(monotonic() - start)} so far{end}",
+            f"{title}: {done}/{total} {unit}{failed}, {duration(monotonic() - start)} so far{end}",
             file=sys.stderr,
             flush=True,
         )

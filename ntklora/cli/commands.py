@@ -1,0 +1,54 @@
+"""Every command and option, as frozen dataclasses. Nothing here computes or imports JAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from tyro import conf
+
+from ntklora.sweeps.profile import Profile
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Run claims: each statement of the theory with its source, prediction, measurement, verdict and controls."""
+
+    claims: conf.Positional[tuple[str, ...]] = ()
+    """Ids of claims, such as T1 or H6; all of them when none is given."""
+    profile: Profile = Profile.default
+    """How much work."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Draw figures, all or the named ones, after computing what their experiments lack."""
+
+    names: conf.Positional[tuple[str, ...]] = ()
+    """Names of figures; all of them when none is given."""
+    profile: Profile = Profile.default
+    """How much work."""
+    out: Path | None = None
+    """Folder of the results; results/<profile> when not given."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look at this installation: versions, devices, precision, caches, and whether results can be written."""
+
+    out: Path = Path("results")
+    """Folder that results would go to."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+Command = (
+    Annotated[Verify, conf.subcommand("verify")]
+    | Annotated[Figures, conf.subcommand("figures")]
+    | Annotated[Doctor, conf.subcommand("doctor")]
+)

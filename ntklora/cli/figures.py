@@ -1,0 +1,44 @@
+"""`ntklora figures`: one figure or all, from rows that are computed first where the store lacks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
+from ntklora.cli.commands import Figures
+from ntklora.cli.results import compute, counts, open_store
+from ntklora.plotting.files import Plotted, write_figures
+from ntklora.sweeps.catalogue import all_experiments, all_figures, named
+
+
+def run(options: Figures) -> Answer:
+    """Compute what the named figures' experiments lack, draw, and name the files."""
+    known, experiments = all_figures(), all_experiments()
+    try:
+        chosen = [named(known, name, "figure") for name in options.names or known]
+    except ValueError as error:
+        raise Mistake(str(error)) from error
+    needed = dict.fromkeys(name for figure in chosen for name in figure.experiments)
+    store = open_store(options.out, options.profile)
+    tallies = compute([experiments[name] for name in needed], options.profile, store)
+    plotted = write_figures(chosen, experiments, store, options.profile, store.root / "figures")
+    document = {
+        "profile": options.profile,
+        "experiments": counts(tallies),
+        "figures": [
+            {
+                "name": each.figure.name,
+                "finding": each.finding,
+                "files": {suffix: str(path) for suffix, path in each.paths.items()},
+            }
+            for each in plotted
+        ],
+    }
+    status = PARTIAL if any(tally.failed for tally in tallies.values()) else OK
+    return Answer(status, document, lambda: _show(plotted))
+
+
+def _show(plotted: Sequence[Plotted]) -> None:
+    for each in plotted:
+        print(f"{each.figure.name}: {each.finding}")
+        print(f"    {each.paths['pdf'].with_suffix('')}.{{{','.join(each.paths)}}}")

@@ -1,0 +1,91 @@
+"""`ntklora`: from the arguments to an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
+from typing import Any
+
+from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake
+from ntklora.strict_json import strict_dumps
+from ntklora.version import __version__
+
+SCHEMA = 1  # of the JSON documents
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status. Nothing that the person can mend ends in a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"]:
+        print(__version__)
+        return OK
+    try:
+        options = _parse(arguments)
+        answer = _run(options)
+        _print(answer, options.json)
+        return answer.status
+    except Mistake as mistake:
+        print(f"ntklora: {mistake}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt as interruption:
+        print(f"ntklora: interrupted; {interruption or 'nothing was written'}", file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit as leaving:  # help was shown
+        return int(leaving.code or OK)
+    except Exception:  # a fault of this program, not the person's: say so, and end as what failed to run
+        traceback.print_exc()
+        print("ntklora: this is an error in ntklora; please report the lines above", file=sys.stderr)
+        return PARTIAL
+
+
+def _parse(arguments: Sequence[str]) -> Any:
+    import tyro
+
+    from ntklora.cli.commands import Command
+
+    box = io.StringIO()
+    try:
+        with redirect_stderr(box):
+            return tyro.cli(
+                Command,
+                prog="ntklora",
+                description="The theory of low-rank adaptation in the neural-tangent-kernel regime, checked.",
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as leaving:
+        if leaving.code:
+            raise Mistake(_one_line(box.getvalue())) from None
+        raise
+
+
+def _run(options: Any) -> Answer:
+    # Small batched factorizations fall from 155 to 3 a second on several OpenBLAS threads under load, and the number
+    # is read once, when NumPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    command = import_module(f"ntklora.cli.{type(options).__name__.lower()}")
+    with redirect_stdout(sys.stderr):  # standard output belongs to the answer
+        return command.run(options)
+
+
+def _print(answer: Answer, as_json: bool) -> None:
+    if as_json:
+        print(strict_dumps({"schema": SCHEMA, "version": __version__, **answer.document}, indent=2))
+    else:
+        answer.show()
+    sys.stdout.flush()
+
+
+def _one_line(box: str) -> str:
+    """A drawn box as one sentence: the frame's characters and the rules between paragraphs taken off."""
+    lines = [" ".join(line.strip("╭╮╰╯│─ ").split()) for line in box.splitlines()]
+    title, *words = [line for line in lines if line] or ["wrong usage"]
+    return f"{title[0].lower()}{title[1:]}: {' '.join(words)}"
