@@ -24,6 +24,20 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class Reproduce:
+    """Compute what is missing of every experiment and claim, draw every figure, write report.html."""
+
+    profile: Profile = Profile.default
+    """How much work: smoke (2 minutes), default (10 minutes), full (hours; Ctrl-C keeps what is done)."""
+    out: Path | None = None
+    """Folder of the results; results/<profile> when not given."""
+    force: bool = False
+    """Compute everything again."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """Draw figures, all or the named ones, after computing what their experiments lack."""
 
@@ -49,6 +63,7 @@ class Doctor:
 
 Command = (
     Annotated[Verify, conf.subcommand("verify")]
+    | Annotated[Reproduce, conf.subcommand("reproduce")]
     | Annotated[Figures, conf.subcommand("figures")]
     | Annotated[Doctor, conf.subcommand("doctor")]
 )

@@ -1,0 +1,34 @@
+"""`ntklora reproduce`: missing cells, then figures, then the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ntklora.claims.experiment import claims_experiment, results_of
+from ntklora.claims.run import exit_status
+from ntklora.cli.answer import PARTIAL, Answer
+from ntklora.cli.commands import Reproduce
+from ntklora.cli.results import compute, counts, open_store
+from ntklora.report.build import build
+from ntklora.sweeps.catalogue import all_experiments
+from ntklora.sweeps.runner import Tally
+
+
+def run(options: Reproduce) -> Answer:
+    """Everything; the last line on standard output names the report."""
+    store = open_store(options.out, options.profile)
+    claims = claims_experiment()
+    tallies = compute([*all_experiments().values(), claims], options.profile, store, force=options.force)
+    report = build(store.root, options.profile)
+    results = results_of(store.rows(claims, claims.cells(options.profile)))
+    status = PARTIAL if any(tally.failed for tally in tallies.values()) else exit_status(results)
+    document = {"profile": options.profile, "experiments": counts(tallies), "report": str(report)}
+    return Answer(status, document, lambda: _show(tallies, report))
+
+
+def _show(tallies: Mapping[str, Tally], report: Path) -> None:
+    for name, tally in tallies.items():
+        failed = f", {tally.failed} failed" if tally.failed else ""
+        print(f"{name}: {tally.requested} cells, {tally.computed} computed now{failed}")
+    print(f"report: {report}")

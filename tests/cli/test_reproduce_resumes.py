@@ -1,0 +1,131 @@
+"""Property: `reproduce` computes what is missing, draws, reports, and a person may stop it at any moment."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from ntklora.claims import experiment as claims_module
+from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome
+from ntklora.sweeps import catalogue
+from tests.cli.run import ROOT, main_here
+
+EXPERIMENT = """
+import time
+from pathlib import Path
+
+from ntklora.sweeps import Column, Experiment, Profile
+
+
+def run(cell):
+    with Path({log!r}).open("a") as log:
+        log.write(f"{{cell['seed']}}\\n")
+    time.sleep({pause})
+    if cell["seed"] in {bad}:
+        raise RuntimeError("a bad seed")
+    return {{"height": float(cell["seed"])}}
+
+
+columns = (Column("height", float, "metres"),)
+grids = {{Profile.smoke: ({{"seed": range(6)}},)}}
+experiment = Experiment("ladder", 1, "How tall?", columns, grids, run, chunk=2)
+"""
+CLAIM = Claim(
+    "T0",
+    "Ladders stand.",
+    "Somebody, 1999",
+    Label.derived,
+    1,
+    lambda profile: Evidence(Outcome.consistent, 1.0, 1.0, 0.5),
+    (Control("a rung left out", Outcome.refuted, lambda profile: Evidence(Outcome.refuted, 1.0, 0.0, -0.5)),),
+)
+HERE = """
+import sys
+from importlib import import_module
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from ntklora.sweeps import catalogue
+from ntklora.claims import experiment as claims
+build = import_module("ntklora.report.build")
+catalogue.shipped_folder = lambda name: Path({shipped!r}) / name
+claims.all_claims = build.all_claims = lambda: ()
+from ntklora.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A world with one experiment, one claim and no figure; `write(bad, pause)` writes the experiment."""
+    folder = tmp_path / "shipped"
+    for name in ("experiments", "paper_figures"):
+        (folder / name).mkdir(parents=True)
+
+    def write(bad=(), pause=0.0):
+        text = EXPERIMENT.format(log=str(tmp_path / "log"), bad=bad, pause=pause)
+        (folder / "experiments" / "ladder.py").write_text(text)
+        for listing in (catalogue.all_experiments, catalogue.all_figures):
+            listing.cache_clear()
+
+    write()
+    monkeypatch.setattr(catalogue, "shipped_folder", lambda name: folder / name)
+    monkeypatch.setattr(claims_module, "all_claims", lambda: (CLAIM,))
+    monkeypatch.setattr(claims_module, "select_claims", lambda ids: (CLAIM,))
+    monkeypatch.setattr(import_module("ntklora.report.build"), "all_claims", lambda: (CLAIM,))
+    yield write
+    for listing in (catalogue.all_experiments, catalogue.all_figures):
+        listing.cache_clear()
+
+
+def computed(tmp_path):
+    return (tmp_path / "log").read_text().split()
+
+
+def test_the_last_line_names_the_report_and_a_second_run_computes_nothing(shipped, tmp_path, capsys):
+    out = tmp_path / "results"
+    for _ in range(2):
+        done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", out)
+        assert done.status == 0
+        assert done.out.splitlines()[-1] == f"report: {out / 'report.html'}"
+    assert len(computed(tmp_path)) == 6
+    assert "Ladders stand." in (out / "report.html").read_text()
+    assert (out / "ladder" / "spec.json").exists()
+    main_here(capsys, "reproduce", "--profile", "smoke", "--out", out, "--force")
+    assert len(computed(tmp_path)) == 12
+
+
+def test_failed_cells_give_status_3_and_are_tried_again(shipped, tmp_path, capsys):
+    shipped(bad=(2, 5))
+    done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", tmp_path / "results", "--json")
+    assert done.status == 3
+    assert done.document["experiments"]["ladder"] == {"cells": 6, "computed": 6, "failed": 2}
+    shipped(bad=())
+    done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", tmp_path / "results", "--json")
+    assert (done.status, done.document["experiments"]["ladder"]["computed"]) == (0, 2)
+
+
+def test_ctrl_c_keeps_what_is_done_and_prints_the_command_that_goes_on(shipped, tmp_path):
+    shipped(pause=0.3)
+    code = HERE.format(root=str(ROOT), shipped=str(tmp_path / "shipped"))
+    arguments = [sys.executable, "-c", code, "reproduce", "--profile", "smoke", "--out", str(tmp_path / "out")]
+    running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = Path(tmp_path / "log")
+    for _ in range(600):
+        if log.exists() and len(computed(tmp_path)) >= 2:
+            break
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in err
+    assert "reproduce --profile smoke --out" in err.splitlines()[-1]
+    assert out == ""
+    done = len(computed(tmp_path))
+    assert 2 <= done < 6
+    assert subprocess.run(arguments, capture_output=True).returncode == 0
+    assert sorted(computed(tmp_path)) == [str(seed) for seed in range(6)]
