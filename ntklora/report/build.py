@@ -10,8 +10,8 @@ from ntklora.claims.registry import all_claims
 from ntklora.plotting.coverage import read_rows
 from ntklora.plotting.files import write_figures
 from ntklora.plotting.style import Venue
-from ntklora.report.evidence import Evidence
 from ntklora.report.page import Contents, page
+from ntklora.report.sources import Source
 from ntklora.report.verdicts import Verdicts
 from ntklora.sweeps.catalogue import all_experiments, all_figures
 from ntklora.sweeps.experiment import Experiment
@@ -28,17 +28,17 @@ def build(results: Path, profile: Profile, venue: Venue = Venue.icml) -> Path:
     store = Store(results)
     experiments = all_experiments()
     plotted = write_figures(list(all_figures().values()), experiments, store, profile, results / "figures", venue)
-    claims = _evidence(claims_experiment(), store, profile)
+    claims = _source(claims_experiment(), store, profile)
     found = results_of(claims.rows)
     seen = {result.claim.id for result in found}
     verdicts = Verdicts(found, [claim for claim in all_claims() if claim.id not in seen])
-    evidence = [claims, *(_evidence(experiment, store, profile) for experiment in experiments.values())]
+    sources = [claims, *(_source(experiment, store, profile) for experiment in experiments.values())]
     path = results / "report.html"
     with replacing(path) as sibling:
-        sibling.write_text(page(Contents(profile, verdicts, plotted, evidence)), encoding="utf-8")
+        sibling.write_text(page(Contents(profile, verdicts, plotted, sources)), encoding="utf-8")
     return path
 
 
-def _evidence(experiment: Experiment, store: Store, profile: Profile) -> Evidence:
+def _source(experiment: Experiment, store: Store, profile: Profile) -> Source:
     rows, coverage = read_rows(experiment, store, profile)
-    return Evidence(experiment, coverage, rows, store.manifest(experiment))
+    return Source(experiment, coverage, rows, store.manifest(experiment))

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 from ntklora.plotting.files import Plotted
 from ntklora.report.html import node
 
+OFFERED = ("pdf", "csv", "json")  # the rest lies in the folder `figures/`; the page carries the SVG as its image
 _TYPES = {
     "svg": "image/svg+xml",
     "png": "image/png",
@@ -42,17 +43,13 @@ def _figure(plotted: Plotted) -> Element:
     )
     rows = sum(covered.ok for covered in plotted.coverage)
     cells = sum(covered.cells for covered in plotted.coverage)
-    files = [
-        part
-        for suffix in ("pdf", "png", "svg", "csv", "json")
-        for part in (_download(plotted.paths[suffix], suffix), " ")
-    ]
+    files = [part for suffix in OFFERED for part in (_download(plotted.paths[suffix], suffix), " ")]
+    made = node("p", f"{rows:,} of {cells:,} cells. Made by ", node("code", plotted.command), ". Files: ", *files)
     return node(
         "article",
         node("h3", figure.title),
         node("p", plotted.finding, attributes={"class": "finding"}),
-        node("figure", image, node("figcaption", figure.caption)),
-        node("p", f"{rows:,} of {cells:,} cells. Made by ", node("code", plotted.command), ". Files: ", *files),
+        node("figure", image, node("figcaption", node("p", figure.caption), made)),
         attributes={"id": f"figure-{figure.name}"},
     )
 

@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element
 
 from ntklora.claims.claim import Outcome
 from ntklora.plotting.files import Plotted
-from ntklora.report.evidence import Evidence, evidence_section, failures_section
 from ntklora.report.gallery import gallery_section
 from ntklora.report.html import link, markup, node
+from ntklora.report.sources import Source, failures_section, sources_section
 from ntklora.report.verdicts import Verdicts, verdicts_section
 from ntklora.sweeps.profile import Profile
 from ntklora.version import __version__
@@ -33,7 +33,7 @@ class Contents(NamedTuple):
     profile: Profile
     verdicts: Verdicts
     plotted: Sequence[Plotted]
-    evidence: Sequence[Evidence]
+    sources: Sequence[Source]
 
 
 def page(contents: Contents) -> str:
@@ -54,8 +54,8 @@ def page(contents: Contents) -> str:
             "main",
             verdicts_section(contents.verdicts),
             gallery_section(contents.plotted),
-            evidence_section(contents.evidence),
-            failures_section(contents.evidence),
+            sources_section(contents.sources),
+            failures_section(contents.sources),
         ),
         _papers(),
     )
@@ -73,8 +73,8 @@ def verdict_in_short(contents: Contents) -> str:
     broken = [result.claim.id for result in results if result.outcome is Outcome.error]
     open_ = [result.claim.id for result in results if result.outcome is Outcome.inconclusive]
     not_run = [claim.id for claim in contents.verdicts.not_run]
-    failed = sum(each.coverage.failed for each in contents.evidence)
-    missing = sum(each.coverage.missing for each in contents.evidence)
+    failed = sum(each.coverage.failed for each in contents.sources)
+    missing = sum(each.coverage.missing for each in contents.sources)
     worries = [
         f"refuted: {', '.join(refuted)}" if refuted else "",
         f"controls not as expected: {', '.join(idle)}" if idle else "",
@@ -95,8 +95,8 @@ def verdict_in_short(contents: Contents) -> str:
 
 
 def _opening(contents: Contents) -> Element:
-    revisions = sorted({revision for each in contents.evidence for revision in each.coverage.revisions})
-    dates = sorted(date for each in contents.evidence for date in (each.coverage.first, each.coverage.last) if date)
+    revisions = sorted({revision for each in contents.sources for revision in each.coverage.revisions})
+    dates = sorted(date for each in contents.sources for date in (each.coverage.first, each.coverage.last) if date)
     span = " to ".join(dict.fromkeys([dates[0][:10], dates[-1][:10]])) if dates else "no rows yet"
     return node(
         "header",
@@ -115,7 +115,7 @@ def _opening(contents: Contents) -> Element:
             link("#claims", "Claims"),
             link("#figures", "Figures"),
             *(link(f"#figure-{each.figure.name}", each.figure.title) for each in contents.plotted),
-            link("#evidence", "Where the numbers come from"),
+            link("#sources", "Where the numbers come from"),
             link("#failures", "Failures"),
         ),
     )

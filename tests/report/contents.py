@@ -6,8 +6,8 @@ from ntklora.claims import Claim, Control, Label, Outcome
 from ntklora.claims.run import ClaimResult, ControlResult
 from ntklora.plotting.coverage import read_rows
 from ntklora.plotting.files import write_figures
-from ntklora.report.evidence import Evidence
 from ntklora.report.page import Contents
+from ntklora.report.sources import Source
 from ntklora.report.verdicts import Verdicts
 from ntklora.sweeps import Profile
 from ntklora.sweeps.runner import run_experiment
@@ -38,5 +38,5 @@ def contents(folder, results, not_run=(), rungs=(2, 3)):
     hostile = replace(figure, title=NASTY, caption=NASTY)
     plotted = write_figures([hostile], {"ladder": experiment}, store, Profile.smoke, folder / "figures")
     rows, coverage = read_rows(experiment, store, Profile.smoke)
-    evidence = Evidence(experiment, coverage, rows, store.manifest(experiment))
-    return Contents(Profile.smoke, Verdicts(results, list(not_run)), plotted, [evidence])
+    source = Source(experiment, coverage, rows, store.manifest(experiment))
+    return Contents(Profile.smoke, Verdicts(results, list(not_run)), plotted, [source])

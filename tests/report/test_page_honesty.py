@@ -47,7 +47,7 @@ def test_failures_are_listed_with_cell_and_reason(tmp_path):
 def test_versions_seeds_revision_and_command_are_shown(tmp_path):
     made = contents(tmp_path, GOOD)
     text = words(page(made))
-    assert made.evidence[0].coverage.revisions[0] in text
+    assert made.sources[0].coverage.revisions[0] in text
     assert "0–1" in text
     assert re.search(r"jax \d+\.\d+", text)
     assert "ntklora figures heights --profile smoke" in text

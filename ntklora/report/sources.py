@@ -14,7 +14,7 @@ HEAD = ("experiment", "cells", "seeds", "revision of the rows", "computed (UTC)"
 FAILED = ("experiment", "cell", "status", "reason")
 
 
-class Evidence(NamedTuple):
+class Source(NamedTuple):
     """One experiment as the store has it: coverage, rows (failed ones included), and the runs that wrote them."""
 
     experiment: Experiment
@@ -23,9 +23,9 @@ class Evidence(NamedTuple):
     runs: Sequence[Mapping[str, Any]]
 
 
-def evidence_section(evidence: Sequence[Evidence]) -> Element:
+def sources_section(sources: Sequence[Source]) -> Element:
     """The table of experiments, then versions."""
-    runs = sorted((run for each in evidence for run in each.runs), key=lambda run: str(run.get("date", "")))
+    runs = sorted((run for each in sources for run in each.runs), key=lambda run: str(run.get("date", "")))
     newest = runs[-1] if runs else {}
     facts = [
         *newest.get("versions", {}).items(),
@@ -34,21 +34,21 @@ def evidence_section(evidence: Sequence[Evidence]) -> Element:
     return node(
         "section",
         node("h2", "Where the numbers come from"),
-        table(HEAD, [_line(each) for each in evidence], "evidence"),
+        table(HEAD, [_line(each) for each in sources], "sources"),
         node("p", "Newest run: ", "; ".join(f"{name} {value}" for name, value in facts) or "none", "."),
-        attributes={"id": "evidence"},
+        attributes={"id": "sources"},
     )
 
 
-def failures_section(evidence: Sequence[Evidence]) -> Element:
+def failures_section(sources: Sequence[Source]) -> Element:
     """Every cell that failed, with its reason, and how many were never computed."""
     lines = [
         [each.experiment.name, _cell(each.experiment, row), CellStatus(row["status"]).name, row["reason"] or ""]
-        for each in evidence
+        for each in sources
         for row in each.rows
         if row["status"] != CellStatus.ok
     ]
-    missing = [f"{each.experiment.name}: {each.coverage.missing}" for each in evidence if each.coverage.missing]
+    missing = [f"{each.experiment.name}: {each.coverage.missing}" for each in sources if each.coverage.missing]
     return node(
         "section",
         node("h2", "Failures"),
@@ -58,7 +58,7 @@ def failures_section(evidence: Sequence[Evidence]) -> Element:
     )
 
 
-def _line(each: Evidence) -> list[Element | str]:
+def _line(each: Source) -> list[Element | str]:
     covered = each.coverage
     count = f"{covered.ok:,} of {covered.cells:,}" + (f", {covered.failed:,} failed" if covered.failed else "")
     dates = " to ".join(dict.fromkeys(date[:16].replace("T", " ") for date in (covered.first, covered.last) if date))
