@@ -63,7 +63,9 @@ def test_transformer():
 
 
 @pytest.mark.parametrize(
-    "model", [MLP((64, 4, 2)), CNN(2, channels=(3, 3), strides=(2, 3)), Transformer(2, width=8, hidden=8)], ids=repr
+    "model",
+    [MLP((64, 4, 2)), CNN(2, channels=(3, 3), strides=(2, 3)), Transformer(2, width=8, hidden=8)],
+    ids=lambda model: type(model).__name__,
 )
 def test_every_network_takes_a_digit_in_any_shape(model):
     def outputs(x, key):
