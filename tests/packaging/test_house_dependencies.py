@@ -18,6 +18,7 @@ LAYERS = (
     ("models", "data"),
     ("tangent", "ntk"),
     ("problem",),
+    ("instances",),
     ("solvers", "certificates"),
     ("certified",),
     ("adapters",),
@@ -28,7 +29,7 @@ LAYERS = (
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 # Sweeps know no LoRA: below them only what knows nothing of networks either.
-BESIDE_SWEEPS = {package for packages in LAYERS[1:8] for package in packages}
+BESIDE_SWEEPS = {package for packages in LAYERS[1:9] for package in packages}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

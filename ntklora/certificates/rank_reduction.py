@@ -1,0 +1,111 @@
+"""T1 made constructive: lower the rank of any solution until r(r+1)/2 ≤ d, with the same outputs.
+
+Write `δ = u vᵀ`, `Q = [u; v]`. A symmetric `D ≠ 0` with `<sym(uᵀ G_ij v), D> = 0` for all i, j leaves the outputs of
+`Q(I + tD)^{1/2}` alone for every t. With the sign for which `<QᵀQ, D> ≤ 0` the trace does not rise, and at
+`t = −1/λ_min(D)` one column vanishes. Such a `D` exists while Σ_l r_l(r_l+1)/2 exceeds the dimension d of the span of
+the features: T1 [paper] with d ≤ KN, T1-span and T1-blocks [derived]. Lemon, So, Ye 2016.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntklora.problem.objective import balanced_factors
+from ntklora.problem.problem import Problem
+from ntklora.problem.reduction import reduce_problem
+
+Array = Any
+Matrices = dict[str, Any]
+
+# Singular values of δ below this share of the largest carry no output that float64 could keep.
+_NEGLIGIBLE = 1e-15
+# A direction counts as a null vector when it moves the outputs by less than this share of the largest direction.
+_NULL = 1e-13
+
+
+class Factors(NamedTuple):
+    """Balanced factors `u (m, r)`, `v (n, r)`, or dicts of them by name."""
+
+    u: Array | Matrices
+    v: Array | Matrices
+
+
+def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
+    """Factors of a solution with the outputs of `δ`, a nuclear norm that is not larger, and Σ_l r_l(r_l+1)/2 ≤ d.
+
+    So `r ≤ pataki_rank(KN)` for one weight, and for each of several. Every `δ` may come: optimality is not used, and a
+    component of `δ` that the data does not see is dropped. At an exact optimum the nuclear norm stays equal.
+    Errors: `ValueError` for a delta whose names do not fit. Source: T1 [paper; the construction is derived].
+    """
+    reduction = reduce_problem(problem.with_perturbation(None))
+    host, bases = reduction.problem, reduction.bases
+    deltas = {name: np.asarray(value, np.float64) for name, value in problem.op.as_dict(delta).items()}
+    factors = {name: _significant(bases[name].left.T @ value @ bases[name].right) for name, value in deltas.items()}
+    while True:
+        directions = _null_direction(host, factors)
+        if directions is None:
+            break
+        factors = _shorten(factors, directions)
+    balanced = {name: balanced_factors(u @ v.T, u.shape[1]) for name, (u, v) in factors.items()}
+    us, vs = ({name: pair[side] for name, pair in balanced.items()} for side in (0, 1))
+    return Factors(*reduction.lift_factors(host.op.like(us), host.op.like(vs)))
+
+
+def _significant(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values = np.linalg.svd(delta, compute_uv=False)
+    return balanced_factors(delta, int((values > _NEGLIGIBLE * max(values[0], np.finfo(np.float64).tiny)).sum()))
+
+
+def _null_direction(problem: Problem, factors: dict[str, tuple[np.ndarray, np.ndarray]]) -> Matrices | None:
+    """Symmetric matrices `D^l`, jointly of norm 1, that leave every output alone; None when there are none."""
+    columns, sizes = [], {}
+    for name, (u, v) in factors.items():
+        sizes[name] = u.shape[1]
+        rows, cols = np.triu_indices(u.shape[1])
+        inner = np.einsum("ikmr,ms->ikrs", problem.op.blocks[name].times_v(v), u)
+        symmetric = 0.5 * (inner + inner.swapaxes(2, 3))
+        # Coordinates in an orthonormal basis of Sym(r): off-diagonal entries count √2.
+        columns.append(symmetric[:, :, rows, cols] * np.where(rows == cols, 1.0, np.sqrt(2.0)))
+    moves = np.concatenate(columns, 2).reshape(problem.num_samples * problem.num_outputs, -1)
+    count = moves.shape[1]
+    if count == 0:
+        return None
+    _, values, right = np.linalg.svd(moves)
+    if count <= len(values) and values[count - 1] > _NULL * values[0]:
+        return None
+    return _unpack(right[count - 1], sizes)
+
+
+def _unpack(coordinates: np.ndarray, sizes: dict[str, int]) -> Matrices:
+    directions, start = {}, 0
+    for name, size in sizes.items():
+        rows, cols = np.triu_indices(size)
+        part = coordinates[start : start + len(rows)] / np.where(rows == cols, 1.0, np.sqrt(2.0))
+        matrix = np.zeros((size, size))
+        matrix[rows, cols] = matrix[cols, rows] = part
+        directions[name] = matrix
+        start += len(rows)
+    return directions
+
+
+def _shorten(
+    factors: dict[str, tuple[np.ndarray, np.ndarray]], directions: Matrices
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`Q(I + tD)^{1/2}` at the first t where a column vanishes, that column dropped."""
+    grows = sum(np.sum((u.T @ u + v.T @ v) * directions[name]) for name, (u, v) in factors.items())
+    sign = -1.0 if grows > 0 else 1.0
+    spectra = {name: np.linalg.eigh(sign * matrix) for name, matrix in directions.items() if len(matrix)}
+    lowest = min(values[0] for values, _ in spectra.values())
+    if lowest >= 0:  # only by rounding: D ⪰ 0 with a trace that does not grow is zero
+        spectra = {name: np.linalg.eigh(-sign * matrix) for name, matrix in directions.items() if len(matrix)}
+        lowest = min(values[0] for values, _ in spectra.values())
+    shorter = dict(factors)
+    for name, (values, axes) in spectra.items():
+        weights = 1.0 - values / lowest
+        kept = weights > 4 * np.finfo(np.float64).eps * len(weights)
+        turn = (axes * np.sqrt(weights.clip(min=0.0)))[:, kept]
+        u, v = factors[name]
+        shorter[name] = (u @ turn, v @ turn)
+    return shorter
