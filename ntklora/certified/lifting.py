@@ -78,7 +78,7 @@ def minimize_convex(value: Callable[[float], float], guess: float) -> float:
 
     Halving and doubling `guess` brackets it, golden section does the rest. Zero when no decrease is seen.
 
-    >>> round(minimize_convex(lambda t: (t - 0.3) ** 2, 100.0), 3)
+    >>> float(round(minimize_convex(lambda t: (t - 0.3) ** 2, 100.0), 3))
     0.3
     """
     far, floor, at_zero = guess, 1e-30 * guess, value(0.0)
