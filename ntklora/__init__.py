@@ -38,6 +38,7 @@ _HOME = {
     "landscape_rank": "ntklora.theory.ranks",
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
+    "find_endpoints": "ntklora.certified.endpoints",
     "pataki_rank": "ntklora.theory.ranks",
 }
 

@@ -17,11 +17,11 @@ import numpy as np
 from ntklora.certificates.duality import Gap, Status, duality_gap, status_of
 from ntklora.certified.lifting import lift_rank
 from ntklora.certified.precision import require_float64
+from ntklora.certified.starts import natural_deviation
 from ntklora.problem.objective import balanced_factors, lam_max
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
 from ntklora.solvers.newton import minimize
-from ntklora.solvers.scale import scale_of
 from ntklora.theory.ranks import pataki_rank
 
 Array = Any
@@ -97,11 +97,10 @@ def _small_start(problem: Problem) -> tuple[Matrices, Matrices]:
     """Gaussian factors whose product is a hundredth of the size that the first gradient suggests."""
     padded = -4 * (-(pataki_rank(problem.num_samples * problem.num_outputs) + 1) // 4)
     generator = np.random.default_rng(0)
-    size = float(scale_of(problem).step)
     u, v = {}, {}
     for name, (m, n) in problem.shapes.items():
         rank = min(padded, m, n)
-        deviation = 0.1 * np.sqrt(size / np.sqrt(m * n * rank))
+        deviation = 0.1 * natural_deviation(problem, name, rank)
         u[name] = deviation * generator.normal(size=(m, rank))
         v[name] = deviation * generator.normal(size=(n, rank))
     return u, v

@@ -148,10 +148,12 @@ def step(problem: Problem, scale: Scale, limits: Limits, iterate: Iterate) -> It
     """One step: judge the current point, then move to the next one."""
     u, v = iterate.u, iterate.v
     point = evaluate(problem, u, v)
-    unit = scale.slope * jnp.maximum(jnp.sqrt(inner(u, u) + inner(v, v)), 0.01 * scale.factors)
+    size = jnp.maximum(jnp.sqrt(inner(u, u) + inner(v, v)), 0.01 * scale.factors(problem.lam))
+    unit = scale.slope(problem.lam) * size
 
     shift = jnp.where(iterate.shift < 0, _first_shift(problem, point), iterate.shift)
-    shift = jnp.maximum(shift, _least_shift(scale, point, u, v))
+    # ‖g‖/‖Q‖ vanishes with the gradient (so the end is quadratic), yet keeps the gauge directions regular.
+    shift = jnp.maximum(shift, point.gradient_norm / size + 1e-14 * unit / size)
     du, dv = newton_direction(problem, u, v, point, shift)
     slope = inner(point.gradient_u, du) + inner(point.gradient_v, dv)
     uphill = slope > 0
@@ -220,12 +222,6 @@ def values_along(
 def _first_shift(problem: Problem, point: Point) -> Array:
     """`‖Γ‖_F` over the weights: large enough to make `M` positive definite at the start."""
     return jnp.sqrt(sum((gamma**2).sum() for gamma in point.gammas.values()))
-
-
-def _least_shift(scale: Scale, point: Point, u: Matrices, v: Matrices) -> Array:
-    """`‖g‖/‖Q‖`: vanishes with the gradient (so the end is quadratic) yet keeps the gauge directions regular."""
-    size = jnp.sqrt(inner(u, u) + inner(v, v))
-    return point.gradient_norm / jnp.maximum(size, 0.01 * scale.factors) + 1e-14 * scale.slope
 
 
 def inner(x: Matrices, y: Matrices) -> Array:

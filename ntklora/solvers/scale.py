@@ -1,11 +1,13 @@
-"""The scales against which a solver's numbers are small or large, computed once per problem."""
+"""The scales against which a solver's numbers are small or large, computed once per problem.
+
+NumPy in, NumPy out; JAX in, JAX out.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
+from ntklora.arrays import namespace
 from ntklora.problem.objective import dual_vector, gradient_matrices, training_loss
 from ntklora.problem.problem import Problem
 
@@ -13,30 +15,36 @@ Array = Any
 
 
 class Scale(NamedTuple):
-    """Units of a problem at `λ`.
+    """Units of a problem, for every weight decay: `loss = L(0)`, `gradient = ‖Γ(0)‖_F` over all weights, and `step`.
 
-    `slope`: unit of `Γ`, `max(λ, 1e-4 ‖Γ(0)‖_F)`, so that `λ = 0` has one too. `factors`: the bound `√(2F(0)/slope)`
-    on `‖Q‖` over the sublevel set of `F(0)`. `step`: `‖δ‖_F` of the exact line search from 0 along `−Γ(0)` on the
-    quadratic model of the loss: the size that a solution has before `λ` shrinks it.
+    `step` is `‖δ‖_F` after the exact line search from 0 along `−Γ(0)` on the quadratic model of the loss: the size that
+    a solution has before `λ` shrinks it.
     """
 
-    slope: Array
-    factors: Array
+    loss: Array
+    gradient: Array
     step: Array
+
+    def slope(self, lam: Array) -> Array:
+        """Unit of `Γ`: `max(λ, 1e-4 ‖Γ(0)‖_F)`, so that `λ = 0` has one too."""
+        xp = namespace(lam, self.gradient)
+        return xp.maximum(xp.maximum(lam, 1e-4 * self.gradient), xp.finfo(self.loss.dtype).tiny)
+
+    def factors(self, lam: Array) -> Array:
+        """Bound `√(2 F(0)/slope)` on `‖Q‖` over the sublevel set of `F(0)`."""
+        return namespace(lam, self.loss).sqrt(2 * self.loss / self.slope(lam))
 
 
 def scale_of(problem: Problem) -> Scale:
     """The `Scale` of a problem."""
-    loss = training_loss(problem, problem.f0)
     gammas = gradient_matrices(problem, dual_vector(problem, problem.f0))
-    norm = jnp.sqrt(sum((gamma**2).sum() for gamma in gammas.values()))
+    xp = namespace(problem.f0)
+    norm = xp.sqrt(sum((gamma**2).sum() for gamma in gammas.values()))
     moved = problem.op.apply(problem.op.like(gammas))
-    bent = jnp.einsum("ika,ik->ia", problem.loss.hessian_factor(problem.f0, problem.y), moved)
+    bent = xp.einsum("ika,ik->ia", problem.loss.hessian_factor(problem.f0, problem.y), moved)
     curvature = (bent**2).sum() / problem.num_samples
-    slope = jnp.maximum(problem.lam, 1e-4 * norm)
-    tiny = jnp.finfo(norm.dtype).tiny
     return Scale(
-        slope=jnp.maximum(slope, tiny),
-        factors=jnp.sqrt(2 * loss / jnp.maximum(slope, tiny)),
-        step=norm**3 / jnp.maximum(curvature, tiny),
+        loss=training_loss(problem, problem.f0),
+        gradient=norm,
+        step=norm**3 / xp.maximum(curvature, xp.finfo(norm.dtype).tiny),
     )

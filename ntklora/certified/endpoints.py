@@ -1,0 +1,133 @@
+"""Where LoRA of a given rank can end: stationary points of F_P from many starts, with saddles left behind.
+
+Newton's method finds stationary points and is attracted to a saddle now and then. So every end is examined on the host:
+where the inertia of the Hessian (`certificates`) shows negative curvature, the start is carried down along it and runs
+again. What the ends *are* is for `classify_endpoint` to say.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ntklora.certified.escape import below_saddle
+from ntklora.certified.precision import require_float64
+from ntklora.certified.starts import gaussian_starts, given_starts
+from ntklora.problem.problem import Problem
+from ntklora.problem.reduction import reduce_problem
+from ntklora.solvers.lanes import minimize_all
+from ntklora.solvers.newton import DEFAULT
+from ntklora.solvers.scale import scale_of
+
+Array = Any
+Matrices = dict[str, Any]
+
+# A start that meets more saddles than this one after the other is returned where it is.
+_MAX_ESCAPES = 8
+# Columns come in eights: one compilation serves all ranks up to 8, another one those up to 16.
+_COLUMNS = 8
+# Working sets of about twenty NK × NK arrays per lane stay in a CPU's second-level cache; accelerators want many lanes.
+_CACHE_BYTES = 2**20
+_MAX_LANES = 256
+
+
+class Endpoints(NamedTuple):
+    """The ends of `S` starts: `u (S, m, r)`, `v (S, n, r)` (dicts by name for several weights), in the order of starts.
+
+    `(S,)` each: `objective` F_P, `gradient_norm` ‖∇F_P‖, `converged` (gradient below 1e-9 of the problem's unit, see
+    `solvers.newton.Limits`), `num_steps` of Newton's method, `num_escapes` from saddles.
+    """
+
+    u: Array | Matrices
+    v: Array | Matrices
+    objective: np.ndarray
+    gradient_norm: np.ndarray
+    converged: np.ndarray
+    num_steps: np.ndarray
+    num_escapes: np.ndarray
+
+
+def find_endpoints(
+    problem: Problem,
+    rank: int,
+    key: Array,
+    *,
+    starts: int = 64,
+    scale: float | None = None,
+    initial: tuple[Array | Matrices, Array | Matrices] | None = None,
+) -> Endpoints:
+    """Stationary points of F_P at this rank, none of them a saddle that was recognised as one: a row for every start.
+
+    Starts are Gaussian. With `scale = None` their standard deviations are spread evenly (in the logarithm) over two
+    decades, from 0.1 to 10 times the size at which `u vᵀ` is as large as after the exact line search from 0 along the
+    gradient: small initializations and loud ones. A number is the standard deviation of all entries of all starts.
+    `initial = (u, v)` gives the starts themselves, `(S, m, r)` and `(S, n, r)`; then `key`, `starts` and `scale` have
+    no part. An unperturbed problem is reduced first, so components that the data does not see end at zero.
+
+    Basins belong to the algorithm: these are Newton's, and their frequencies are not gradient descent's.
+
+    Errors: `ValueError` unless JAX's x64 flag is on, or for a rank, a number of starts or a scale that is not positive,
+    or initial factors of other shapes.
+    """
+    require_float64("find_endpoints")
+    host = problem.host()
+    reduction = reduce_problem(host) if host.perturbation is None else None
+    small = host if reduction is None else reduction.problem
+    if initial is None:
+        u, v = gaussian_starts(small, rank, key, starts, scale)
+    else:
+        u, v = given_starts(host, rank, *initial)
+        if reduction is not None:
+            u, v = (small.op.as_dict(x) for x in reduction.restrict_factors(u, v))
+    ends = _descend(small, u, v, rank)
+    if reduction is None:
+        return ends._replace(u=host.op.like(ends.u), v=host.op.like(ends.v))
+    u, v = reduction.lift_factors(ends.u, ends.v)
+    return ends._replace(u=u, v=v)
+
+
+def _descend(problem: Problem, u: Matrices, v: Matrices, rank: int) -> Endpoints:
+    """Newton from all starts; then, as long as some end at a saddle, from the points below it."""
+    padding = -rank % _COLUMNS
+    u, v = ({k: np.pad(x, ((0, 0), (0, 0), (0, padding))) for k, x in factor.items()} for factor in (u, v))
+    starts = len(next(iter(u.values())))
+    slope = float(scale_of(problem).slope(problem.lam))
+    lams = np.full(starts, float(problem.lam))
+    known = Endpoints({}, {}, *(np.zeros(starts, kind) for kind in (float, float, bool, int, int)))
+    waiting = np.arange(starts)
+    while len(waiting):
+        # The queue keeps its length, so that nothing is compiled again: those that wait come first.
+        order = np.concatenate([waiting, np.setdiff1d(np.arange(starts), waiting)])
+        queue_u, queue_v = ({k: x[order] for k, x in factor.items()} for factor in (u, v))
+        lanes = min(_lanes(problem), starts)
+        ends = jax.device_get(
+            minimize_all(problem, lams, queue_u, queue_v, np.asarray(len(waiting)), DEFAULT, lanes=lanes)
+        )
+        known.objective[waiting] = ends.objective[: len(waiting)]
+        known.gradient_norm[waiting] = ends.gradient_norm[: len(waiting)]
+        known.converged[waiting] = ends.converged[: len(waiting)]
+        known.num_steps[waiting] += ends.num_steps[: len(waiting)]
+        saddles = []
+        for place, row in enumerate(waiting):
+            end_u, end_v = ({k: x[place] for k, x in factor.items()} for factor in (ends.u, ends.v))
+            if known.converged[row] and known.num_escapes[row] < _MAX_ESCAPES:
+                active_u, active_v = ({k: x[:, :rank] for k, x in factor.items()} for factor in (end_u, end_v))
+                below = below_saddle(problem, active_u, active_v, slope)
+                if below is not None:
+                    saddles.append(row)
+                    end_u, end_v = ({k: np.pad(x, ((0, 0), (0, padding))) for k, x in f.items()} for f in below)
+            for name in u:
+                u[name][row], v[name][row] = end_u[name], end_v[name]
+        known.num_escapes[saddles] += 1
+        waiting = np.asarray(saddles, int)
+    u, v = ({k: x[:, :, :rank] for k, x in factor.items()} for factor in (u, v))
+    return known._replace(u=u, v=v)
+
+
+def _lanes(problem: Problem) -> int:
+    if jax.default_backend() != "cpu":
+        return _MAX_LANES
+    outputs = problem.num_samples * problem.num_outputs
+    return int(np.clip(_CACHE_BYTES // (20 * 8 * outputs**2), 4, 32))

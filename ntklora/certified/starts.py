@@ -1,0 +1,60 @@
+"""Where runs begin: Gaussian factors over two decades of scale, or the user's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from ntklora.problem.problem import Problem
+from ntklora.solvers.scale import scale_of
+
+Array = Any
+Matrices = dict[str, Any]
+
+
+def natural_deviation(problem: Problem, name: str, rank: int) -> float:
+    """Standard deviation of Gaussian entries at which `‖u vᵀ‖_F` is about `scale_of(problem).step`."""
+    m, n = problem.shapes[name]
+    return float(np.sqrt(scale_of(problem).step / np.sqrt(m * n * rank)))
+
+
+def gaussian_starts(
+    problem: Problem, rank: int, key: Array, starts: int, scale: float | None
+) -> tuple[Matrices, Matrices]:
+    """`u (S, m, r)` and `v (S, n, r)` by weight; weight `l` takes the keys `2l` and `2l + 1` folded into `key`.
+
+    Standard deviations: `scale` for all, or from 0.1 to 10 natural ones, evenly spread in the logarithm.
+    Errors: `ValueError` for a rank, a number of starts or a scale that is not positive.
+    """
+    for what, value in (("rank", rank), ("starts", starts)):
+        if int(value) != value or value < 1:
+            raise ValueError(f"{what} must be a whole number >= 1, got {value}")
+    if scale is not None and not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be a positive number, or None for two decades of scale; got {scale}")
+    spread = np.geomspace(0.1, 10.0, starts) if starts > 1 else np.ones(1)
+    u, v = {}, {}
+    for index, (name, (m, n)) in enumerate(problem.shapes.items()):
+        deviations = np.full(starts, scale) if scale is not None else natural_deviation(problem, name, rank) * spread
+        keys = [jax.random.fold_in(key, 2 * index + side) for side in (0, 1)]
+        u[name], v[name] = (
+            deviations[:, None, None] * np.asarray(jax.random.normal(k, (starts, rows, rank)))
+            for k, rows in zip(keys, (m, n))
+        )
+    return u, v
+
+
+def given_starts(problem: Problem, rank: int, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
+    """The user's starts `u (S, m, r)`, `v (S, n, r)` by weight. Errors: `ValueError` for other shapes or NaN."""
+    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
+    starts = len(next(iter(us.values())))
+    for name, (m, n) in problem.shapes.items():
+        for what, factor, rows in (("u", us[name], m), ("v", vs[name], n)):
+            if factor.shape != (starts, rows, rank):
+                raise ValueError(
+                    f"initial {what} {name!r} has shape {factor.shape}; expected (S, rows, r) = {(starts, rows, rank)}"
+                )
+            if not np.isfinite(np.asarray(factor)).all():
+                raise ValueError(f"initial {what} {name!r} has entries that are NaN or infinite")
+    return tuple({k: np.array(x, np.float64) for k, x in factor.items()} for factor in (us, vs))  # type: ignore[return-value]
