@@ -1,9 +1,9 @@
-"""The tests choose float64 and one thread for each small factorization, as the command line does."""
+"""The tests choose float64 and the settings of the process that the command line makes."""
 
-import os
+from ntklora.environment import prepare_environment
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+prepare_environment()
 
-import jax
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)

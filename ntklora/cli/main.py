@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake
+from ntklora.environment import prepare_environment
 from ntklora.strict_json import strict_dumps
 from ntklora.version import __version__
 
@@ -65,9 +65,7 @@ def _parse(arguments: Sequence[str]) -> Any:
 
 
 def _run(options: Any) -> Answer:
-    # Small batched factorizations fall from 155 to 3 a second on several OpenBLAS threads under load, and the number
-    # is read once, when NumPy is imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    prepare_environment()
     import jax
 
     jax.config.update("jax_enable_x64", True)
