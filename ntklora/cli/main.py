@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ntklora: {mistake}", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt as interruption:
-        print(f"ntklora: interrupted; {interruption or 'nothing was written'}", file=sys.stderr)
+        print(f"ntklora: interrupted; {str(interruption) or 'run the command again'}", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as leaving:  # help was shown
         return int(leaving.code or OK)

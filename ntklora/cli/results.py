@@ -31,12 +31,15 @@ def compute(
     experiments: Sequence[Experiment], profile: Profile, store: Store, *, force: bool = False
 ) -> dict[str, Tally]:
     """Run what is missing of each experiment, failed cells included; Ctrl-C ends with the command that goes on."""
-    tallies = {}
-    for experiment in experiments:
-        tally = run_experiment(experiment, experiment.cells(profile), store, force=force, retry_failed=True)
-        if tally.interrupted:
-            raise KeyboardInterrupt(f"what is done is kept; to go on: {command_line()}")
-        tallies[experiment.name] = tally
+    tallies: dict[str, Tally] = {}
+    try:
+        for experiment in experiments:
+            cells = experiment.cells(profile)
+            tallies[experiment.name] = run_experiment(experiment, cells, store, force=force, retry_failed=True)
+            if tallies[experiment.name].interrupted:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"finished cells are kept; to go on: {command_line()}") from None
     return tallies
 
 
