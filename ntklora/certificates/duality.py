@@ -101,12 +101,16 @@ def duality_gap(problem: Problem, delta: Array | Matrices) -> Gap:
 
 def feasible_dual(problem: Problem, z: Array) -> np.ndarray:
     """A dual-feasible `α (N, K)` from the outputs `z (N, K)` of any point, for a problem on the host."""
-    alpha = dual_vector(problem, z)
     if problem.lam == 0:
         return kernel_dual(problem, z)
+    alpha = dual_vector(problem, z)
     size = operator_norm(gradient_matrices(problem, alpha))
-    # Twice the gradient is further than any useful step; below it the constraint decides.
-    longest = 2.0 if size <= problem.lam / 2 else float(problem.lam) / size
+    return best_multiple(problem, alpha, float(problem.lam) / size if size > 0 else np.inf)
+
+
+def best_multiple(problem: Problem, alpha: np.ndarray, longest: float) -> np.ndarray:
+    """`t α` with the largest `d(t α)` for `0 ≤ t ≤ longest` (and at most 2: no useful step is longer)."""
+    longest = min(longest, 2.0)
     steps = [longest, min(1.0, longest), _best_on_segment(lambda t: dual_objective(problem, t * alpha), longest)]
     return max(steps, key=lambda t: dual_objective(problem, t * alpha)) * alpha
 
