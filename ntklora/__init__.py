@@ -36,6 +36,7 @@ _HOME = {
     "reduce_rank": "ntklora.certificates.rank_reduction",
     "span_dimension": "ntklora.certificates.span",
     "landscape_rank": "ntklora.theory.ranks",
+    "classify_endpoint": "ntklora.certificates.endpoints",
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
     "find_endpoints": "ntklora.certified.endpoints",

@@ -99,10 +99,13 @@ def duality_gap(problem: Problem, delta: Array | Matrices) -> Gap:
     return Gap(primal, dual, relative_gap(host, primal, dual), alpha)
 
 
-def feasible_dual(problem: Problem, z: Array) -> np.ndarray:
-    """A dual-feasible `α (N, K)` from the outputs `z (N, K)` of any point, for a problem on the host."""
+def feasible_dual(problem: Problem, z: Array, basis: np.ndarray | None = None) -> np.ndarray:
+    """A dual-feasible `α (N, K)` from the outputs `z (N, K)` of any point, for a problem on the host.
+
+    `basis` is `output_basis(problem)` where many points are asked about at `λ = 0`.
+    """
     if problem.lam == 0:
-        return kernel_dual(problem, z)
+        return kernel_dual(problem, z, output_basis(problem) if basis is None else basis)
     alpha = dual_vector(problem, z)
     size = operator_norm(gradient_matrices(problem, alpha))
     return best_multiple(problem, alpha, float(problem.lam) / size if size > 0 else np.inf)
@@ -110,46 +113,58 @@ def feasible_dual(problem: Problem, z: Array) -> np.ndarray:
 
 def best_multiple(problem: Problem, alpha: np.ndarray, longest: float) -> np.ndarray:
     """`t α` with the largest `d(t α)` for `0 ≤ t ≤ longest` (and at most 2: no useful step is longer)."""
+    conjugate = problem.loss.conjugate
+    slope = (alpha * problem.f0).sum()
+
+    def value(t: float) -> float:
+        return float(t * slope - conjugate(t * alpha, problem.y).sum())
+
     longest = min(longest, 2.0)
-    steps = [longest, min(1.0, longest), _best_on_segment(lambda t: dual_objective(problem, t * alpha), longest)]
-    return max(steps, key=lambda t: dual_objective(problem, t * alpha)) * alpha
+    # Concave: if d still rises at the far end, which is the rule where ‖∇L‖_op ≥ λ, the far end is the best.
+    if value(longest) >= value((1 - 1e-6) * longest):
+        return longest * alpha
+    steps = [longest, min(1.0, longest), _best_on_segment(value, longest)]
+    return max(steps, key=value) * alpha
 
 
-def kernel_dual(problem: Problem, z: Array) -> np.ndarray:
+def kernel_dual(problem: Problem, z: Array, basis: np.ndarray) -> np.ndarray:
     """A dual-feasible `α` at `λ = 0`: the point of `ker A*` nearest to `∇ℓ(z)` in the metric of the loss.
 
         α + W β,   β = argmin ‖β‖²  s.t.  A*(α + W β) = 0,   ∇²ℓ_i = W_i W_iᵀ
 
     For squared loss (`W = I`) this is the residual of least squares, hence exact from any iterate; for cross-entropy
     `W` keeps `Σ_j α_ij = 0`; in general it is what Newton's next step would give, so small probabilities move by small
-    amounts. Falls back on `α = 0` (`d = 0` for the three losses) when the point leaves the domain of `ℓ*`, or when
-    rounding leaves `A*(α)` above its own level.
+    amounts. `basis (NK, d)` spans `range A`. Falls back on `α = 0` (`d = 0` for the three losses) when the point leaves
+    the domain of `ℓ*`, or when rounding leaves `A*(α)` above its own level.
     """
     alpha, factor = dual_vector(problem, z), problem.loss.hessian_factor(z, problem.y)
     n, k = alpha.shape
-    basis = output_basis(problem)
     weighted = np.einsum("ijd,ijk->ikd", basis.reshape(n, k, -1), factor).reshape(n * k, -1)
     beta, *_ = np.linalg.lstsq(weighted.T, -basis.T @ alpha.ravel(), rcond=None)
     alpha = alpha + np.einsum("ijk,ik->ij", factor, beta.reshape(n, k))
-    gammas = gradient_matrices(problem, alpha)
-    rounding = _KERNEL_TOLERANCE * _absolute_sum(problem, alpha)
-    feasible = operator_norm(gammas) <= rounding and np.isfinite(dual_objective(problem, alpha))
+    feasible = is_in_kernel(problem, alpha) and np.isfinite(dual_objective(problem, alpha))
     return alpha if feasible else np.zeros_like(alpha)
 
 
-def _absolute_sum(problem: Problem, alpha: np.ndarray) -> float:
-    """`(1/N) Σ_ij |α_ij| ‖G_ij‖_F`: what `‖Γ‖` could be without cancellation."""
+def is_in_kernel(problem: Problem, alpha: np.ndarray) -> bool:
+    """Whether `A*(α) = 0` up to rounding: against `(1/N) Σ_ij |α_ij| ‖G_ij‖_F`, its size without cancellation."""
     norms = np.sqrt(np.einsum("iijj->ij", problem.op.gram()))
-    return float((np.abs(alpha) * norms).sum() / problem.num_samples)
+    rounding = _KERNEL_TOLERANCE * (np.abs(alpha) * norms).sum() / problem.num_samples
+    return operator_norm(gradient_matrices(problem, alpha)) <= rounding
 
 
 def _best_on_segment(value: Callable[[float], float], longest: float) -> float:
-    """The maximizer on [0, longest] of a concave function that may be −inf towards the far end."""
+    """The maximizer on [0, longest], to 1e-7 of it, of a concave function that may be −inf towards the far end."""
     low, high = 0.0, longest
-    for _ in range(60):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if value(right) > value(left):
-            low = left
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = value(left), value(right)
+    for _ in range(34):
+        if at_right > at_left:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = value(right)
         else:
-            high = right
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = value(left)
     return 0.5 * (low + high)

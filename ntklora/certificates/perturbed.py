@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ntklora.certificates.duality import Gap, best_multiple, dual_objective, kernel_dual, relative_gap
+from ntklora.certificates.duality import (
+    Gap,
+    best_multiple,
+    dual_objective,
+    feasible_dual,
+    is_in_kernel,
+    relative_gap,
+)
 from ntklora.problem.objective import (
     balanced_factors,
     dual_vector,
@@ -42,12 +49,22 @@ def perturbed_gap(problem: Problem, u: Array | Matrices, v: Array | Matrices) ->
     return Gap(primal, dual, relative_gap(host, primal, dual), alpha)
 
 
-def feasible_perturbed_dual(problem: Problem, z: Array) -> np.ndarray:
-    """A dual-feasible `α (N, K)` of F_P from the outputs `z (N, K)` of any point, for a problem on the host."""
-    if problem.perturbation is None and problem.lam == 0:
-        return kernel_dual(problem, z)
+def feasible_perturbed_dual(problem: Problem, z: Array, basis: np.ndarray | None = None) -> np.ndarray:
+    """A dual-feasible `α (N, K)` of F_P from the outputs `z (N, K)` of any point, for a problem on the host.
+
+    `basis` is `output_basis(problem)` where many points are asked about at `λ = 0`, `P = 0`.
+    """
+    if problem.perturbation is None:
+        return feasible_dual(problem, z, basis)
     alpha = dual_vector(problem, z)
     return best_multiple(problem, alpha, longest_step(problem, alpha))
+
+
+def scaled_to_feasible(problem: Problem, alpha: Array) -> np.ndarray:
+    """`t α` with the largest `t ≤ 1` that is dual feasible for F_P: what a dual point of unknown origin is worth."""
+    if problem.perturbation is None and problem.lam == 0:
+        return alpha if is_in_kernel(problem, alpha) else np.zeros_like(alpha)
+    return min(1.0, longest_step(problem, alpha)) * alpha
 
 
 def longest_step(problem: Problem, alpha: Array) -> float:
