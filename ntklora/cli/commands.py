@@ -24,6 +24,26 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class Certify:
+    """Certify a problem of your own: the convex optimum with a duality gap, its rank, and the landscape of a rank."""
+
+    file: conf.Positional[Path]
+    """NPZ file with G (N, K, m, n), or a and b; f0; y; loss; lam."""
+    lam: float | None = None
+    """Weight decay, in place of the file's."""
+    rank: int | None = None
+    """Also look at the landscape that LoRA of this rank sees."""
+    starts: int = 64
+    """Random starts at that rank."""
+    seed: int = 0
+    """Seed of the starts."""
+    out: Path | None = None
+    """NPZ file for the minimizer delta, its reduced factors u and v, and the dual point alpha."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """Compute what is missing of every experiment and claim, draw every figure, write report.html."""
 
@@ -63,6 +83,7 @@ class Doctor:
 
 Command = (
     Annotated[Verify, conf.subcommand("verify")]
+    | Annotated[Certify, conf.subcommand("certify")]
     | Annotated[Reproduce, conf.subcommand("reproduce")]
     | Annotated[Figures, conf.subcommand("figures")]
     | Annotated[Doctor, conf.subcommand("doctor")]
