@@ -46,8 +46,11 @@ Matrices = dict[str, Any]
 _DEFICIENT = 1e-6
 # L3's direction counts as negative curvature beyond this share of ‖2S‖.
 _NEGATIVE = 1e-10
-# Endpoints whose objective and three random entries of δ agree to this are one point modulo gauge.
-_SAME = 1e-8
+# Endpoints whose objective agrees to _LEVEL, relative, and whose δ lie closer than _NEAR times |κ|/‖H‖ (the distance at
+# which the curvature κ of the first could change its sign) and than _SAME are one stationary point modulo gauge.
+_LEVEL = 1e-9
+_NEAR = 0.1
+_SAME = 1e-5
 
 
 class Endpoint(StrEnum):
@@ -70,8 +73,8 @@ class EndpointReport(NamedTuple):
 
     `objective` is F_P at the point given; `best_known` the value at the best exhibited point of rank ≤ r, itself
     included; `gap` relative, from the best dual point at hand; `gradient_norm` at the point given. `min_curvature`
-    (modulo gauge, in the coordinates that the data see), the counts `negative` and `zero` and the `resolution` belong
-    to the polished point, `moved` away; nan and 0 where the verdict did not need them.
+    (modulo gauge, in the coordinates that the data see), the counts `negative` and `zero`, the `resolution` and the
+    `scale ≥ ‖H‖` belong to the polished point, `moved` away; nan and 0 where the verdict did not need them.
     """
 
     endpoint: Endpoint
@@ -83,6 +86,7 @@ class EndpointReport(NamedTuple):
     negative: int
     zero: int
     resolution: float
+    scale: float
     moved: float
 
 
@@ -140,7 +144,7 @@ def classify_endpoint(
     reference = _reference(problem, solution, ranks)
     host = problem.host()
     values = [float(objective(host, *other)) for other in others]
-    report = _classify(host, reference, us, vs, min([reference.exhibited, *values]), tolerance)
+    report = _classify(host, reference, point_at(host, us, vs), min([reference.exhibited, *values]), tolerance)
     if np.isnan(report.min_curvature):
         value, _ = lowest_mode(hessian(reference.problem, *_seen(reference, us, vs)))
         report = report._replace(min_curvature=value)
@@ -157,8 +161,8 @@ def classify_endpoints(
 ) -> list[EndpointReport]:
     """The classes of many endpoints of one rank, `us (S, m, r)`, `vs (S, n, r)`; all are rivals of each other.
 
-    Most cost one evaluation of F and of a gap. Endpoints that are one point modulo gauge (equal objective and random
-    entries of `δ`) share the verdict on the one with the smallest gradient.
+    Most cost one evaluation of F and of a gap. Endpoints next to one stationary point modulo gauge (by their objective
+    and three random entries of `δ`) share the verdict on the one with the smallest gradient.
     Errors: `ValueError` for factors whose names or shapes do not fit.
     """
     host = problem.host()
@@ -177,14 +181,13 @@ def classify_endpoints(
     judged: list[tuple[np.ndarray, EndpointReport]] = []
     for s in np.argsort([point.gradient_norm for point in given]):
         signature = _signature(given[s])
-        twin = next((r for seen, r in judged if np.abs(seen - signature).max() <= _SAME * np.abs(seen).max()), None)
-        if twin is not None and is_stationary(host, given[s]):
+        twin = next((report for seen, report in judged if _is_twin(signature, seen, report)), None)
+        if twin is None:
+            reports[s] = _classify(host, reference, given[s], best, tolerance)
+            judged.append((signature, reports[s]))
+        else:
             gap = twin.gap + relative_gap(host, given[s].objective, twin.objective)
             reports[s] = twin._replace(objective=given[s].objective, gap=gap, gradient_norm=given[s].gradient_norm)
-            continue
-        report = _classify(host, reference, given[s].us, given[s].vs, best, tolerance)
-        judged.append((signature, report))
-        reports[s] = report
     return [report for report in reports if report is not None]
 
 
@@ -204,10 +207,10 @@ def _reference(problem: Problem, solution: CertifiedOptimum | None, ranks: dict[
 
 
 def _classify(
-    host: Problem, reference: _Reference, us: Matrices, vs: Matrices, best_known: float, tolerance: float
+    host: Problem, reference: _Reference, given: Point, best_known: float, tolerance: float
 ) -> EndpointReport:
     """The verdict on one point of the problem on the host, given the value of the best point known at its rank."""
-    given = point_at(host, us, vs)
+    us, vs = given.us, given.vs
     report = EndpointReport(
         endpoint=Endpoint.global_,
         objective=given.objective,
@@ -218,6 +221,7 @@ def _classify(
         negative=0,
         zero=0,
         resolution=np.nan,
+        scale=np.nan,
         moved=0.0,
     )
     if report.gap <= tolerance:
@@ -247,7 +251,11 @@ def _classify(
         return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
     found = hessian_curvature(h)
     report = report._replace(
-        min_curvature=found.min_curvature, negative=found.negative, zero=found.zero, resolution=found.resolution
+        min_curvature=found.min_curvature,
+        negative=found.negative,
+        zero=found.zero,
+        resolution=found.resolution,
+        scale=found.scale,
     )
     if found.negative == 0 and found.zero > 0:
         valley = valley_is_exhibited(problem, point, found.direction)
@@ -345,6 +353,14 @@ def _unseen(reference: _Reference, us: Matrices, vs: Matrices) -> float:
     u, v = reference.reduction.lift_factors(*(op.like(side) for side in _seen(reference, us, vs)))
     lifted_u, lifted_v = op.as_dict(u), op.as_dict(v)
     return norm({k: us[k] - lifted_u[k] for k in us}, {k: vs[k] - lifted_v[k] for k in vs})
+
+
+def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:
+    if report.endpoint in (Endpoint.global_, Endpoint.unconverged) or not report.resolution > 0:
+        return False
+    relative = np.abs(signature - seen)[1:].max() / max(np.abs(seen[1:]).max(), np.finfo(np.float64).tiny)
+    level = abs(signature[0] - seen[0]) <= _LEVEL * abs(seen[0])
+    return bool(level and relative <= min(_SAME, _NEAR * abs(report.min_curvature) / report.scale))
 
 
 def _signature(point: Point) -> np.ndarray:
