@@ -41,6 +41,8 @@ _HOME = {
     "solve": "ntklora.certified.optimum",
     "find_endpoints": "ntklora.certified.endpoints",
     "pataki_rank": "ntklora.theory.ranks",
+    "matrix_factorization": "ntklora.instances.matrix_factorization",
+    "train_lora": "ntklora.adapters.lora",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

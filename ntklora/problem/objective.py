@@ -36,10 +36,14 @@ def full_objective(problem: Problem, delta: Array | Matrices) -> Array:
 
 def objective(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Array:
     """`F(u, v) = L(u vᵀ) + (λ/2)(‖u‖² + ‖v‖²) + <P, Q Qᵀ>` with `Q = [u; v]` [paper, JLR]."""
-    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
     z = problem.f0 + problem.op.apply_factors(u, v)
-    decay = sum((us[name] ** 2).sum() + (vs[name] ** 2).sum() for name in us)
-    value = training_loss(problem, z) + 0.5 * problem.lam * decay
+    return training_loss(problem, z) + factor_penalty(problem, u, v)
+
+
+def factor_penalty(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Array:
+    """`(λ/2)(‖u‖² + ‖v‖²) + <P, Q Qᵀ>`: what of F_P(u, v) does not see the data."""
+    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
+    value = 0.5 * problem.lam * sum((us[name] ** 2).sum() + (vs[name] ** 2).sum() for name in us)
     for name, matrix in (problem.perturbation or {}).items():
         q = stack(us[name], vs[name])
         value = value + (q * (matrix @ q)).sum()

@@ -1,0 +1,83 @@
+"""Smoothness of the LoRA objective, and the step sizes it allows.
+
+L is β-smooth in δ with `β = (smoothness of ℓ)·‖A‖²_op/N`. Along D = (du, dv) the Hessian form of F(u, v) is at most
+
+    ( λ + s‖Γ‖_op + s²β(‖u‖²_op + ‖v‖²_op) + 2‖P‖_op ) ‖D‖²         both factors trained          [derived]
+    ( λ + s²β‖v‖²_op + 2‖P‖_op ) ‖du‖²                              u trained, v frozen           [derived]
+
+(operator norms: the largest over the weights). The second does not depend on u: the objective is convex and smooth
+there, and gradient descent with the reciprocal as its step descends always. The first holds near the point only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ntklora.problem.objective import dual_vector, gradient_matrices
+from ntklora.problem.problem import Problem
+
+Matrices = dict[str, Any]
+
+# After k power iterations the Rayleigh quotient is within log(size)/k of the largest eigenvalue, whatever the gaps
+# [Kuczynski and Wozniakowski 1992]; a step size needs no better.
+_POWER_ITERATIONS = 60
+
+
+def loss_smoothness(problem: Problem) -> jax.Array:
+    """`β = (smoothness of ℓ)·‖A‖²_op/N`, the Lipschitz constant of the gradient of L in δ, to a few per cent."""
+    op = problem.op
+
+    def iterate(_: int, alpha: jax.Array) -> jax.Array:
+        image = op.apply(op.adjoint(alpha))
+        return image / jnp.linalg.norm(image)
+
+    # Any start with a component along the top vector will do; a fixed irregular one keeps the function pure.
+    size = problem.num_samples * problem.num_outputs
+    start = jnp.cos(jnp.arange(1.0, size + 1)).reshape(problem.f0.shape).astype(jnp.asarray(problem.f0).dtype)
+    top = jax.lax.fori_loop(0, _POWER_ITERATIONS, iterate, start / jnp.linalg.norm(start))
+    return problem.loss.smoothness * jnp.linalg.norm(op.apply(op.adjoint(top))) / problem.num_samples
+
+
+def frozen_factor_rate(problem: Problem, frozen: Matrices, scale: jax.Array) -> jax.Array:
+    """`1/(λ + s²β‖v‖²_op + 2‖P‖_op)` with `v` the frozen factor, by name: the objective never rises."""
+    curvature = problem.lam + scale**2 * loss_smoothness(problem) * _largest(frozen) ** 2 + _push(problem)
+    # A frozen factor of zeros leaves nothing to train: any step does.
+    return 1.0 / jnp.where(curvature > 0, curvature, 1.0)
+
+
+def local_rate(problem: Problem, us: Matrices, vs: Matrices, scale: jax.Array) -> jax.Array:
+    """`1/(λ + s‖Γ‖_op + s²β(‖u‖²_op + ‖v‖²_op) + 2‖P‖_op)`: the descent lemma's step at the point (u, v)."""
+    product = {name: scale * us[name] @ vs[name].T for name in us}
+    gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply(product)))
+    size = _largest(us) ** 2 + _largest(vs) ** 2
+    curvature = problem.lam + scale * _largest(gammas) + scale**2 * loss_smoothness(problem) * size + _push(problem)
+    return 1.0 / jnp.where(curvature > 0, curvature, 1.0)
+
+
+def operator_norm(matrix: Float[Array, "m n"]) -> jax.Array:
+    """The Schatten norm of order 128: above the largest singular value, by at most a factor min(m, n)^{1/128}.
+
+    The smaller Gram matrix squared six times: no LAPACK call, which could hang beside another (see
+    `ntklora.environment`), and an upper bound, as a safe step needs it.
+    """
+    matrix = jnp.asarray(matrix)
+    gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+    log_scale = jnp.zeros((), gram.dtype)  # gram^(2^k) is e^(2^k log_scale) times the matrix carried
+    for k in range(7):
+        trace = jnp.trace(gram)
+        safe = jnp.where(trace > 0, trace, 1.0)
+        log_scale = log_scale + jnp.log(safe) / 2**k
+        gram = (gram / safe) @ (gram / safe)
+    return jnp.where(jnp.any(matrix != 0), jnp.exp(0.5 * log_scale), 0.0)
+
+
+def _largest(matrices: Matrices) -> jax.Array:
+    return jnp.max(jnp.stack([operator_norm(matrix) for matrix in matrices.values()]))
+
+
+def _push(problem: Problem) -> jax.Array | float:
+    return 0.0 if problem.perturbation is None else 2.0 * _largest(problem.perturbation)

@@ -1,0 +1,54 @@
+"""LoRA on a linearized network."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import optax
+from jaxtyping import PRNGKeyArray
+
+from ntklora.adapters.initializations import Initialization, resolve_initialization
+from ntklora.adapters.training import Path, Trained, train_factors
+from ntklora.problem.problem import Problem
+
+
+def train_lora(
+    problem: Problem,
+    rank: int,
+    key: PRNGKeyArray,
+    *,
+    steps: int,
+    learning_rate: float | jax.Array | None = None,
+    initialization: str | Initialization = "kaiming",
+    optimizer: optax.GradientTransformation | None = None,
+    trained: Trained | str = Trained.both,
+    scale: float = 1.0,
+) -> Path:
+    """Full-batch training of rank-r factors on `F(u, v) = L(s u vᵀ) + (λ/2)(‖u‖² + ‖v‖²)`, as in the papers.
+
+    Gradient descent unless an optax `optimizer` is given; `initialization` is one of "kaiming", "gaussian",
+    "orthonormal", "orthogonal" or an object (`Wise`, `HRP`). `trained` "left" is asymmetric LoRA (v frozen), `scale` is
+    s. Without a learning rate `train_factors` derives one. The result has `.u`, `.v` in the problem's form, and
+    `.objective (steps + 1,)` with the start at index 0. Batch it: `jax.vmap(lambda key: train_lora(...))(keys)`.
+    Errors: `ValueError` for a rank below 1, an unknown initialization, and those of `train_factors`.
+    """
+    if rank < 1:
+        raise ValueError(f"rank = {rank} must be at least 1")
+    us, vs = _initialize(resolve_initialization(initialization), problem, rank, key)
+    return train_factors(
+        problem,
+        problem.op.like(us),
+        problem.op.like(vs),
+        steps=steps,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        trained=trained,
+        scale=scale,
+    )
+
+
+# One compilation instead of one for each of an initialization's operations.
+@partial(jax.jit, static_argnames="rank")
+def _initialize(initialization, problem, rank, key):
+    return initialization(problem, rank, key)
