@@ -32,6 +32,8 @@ from ntklora.tangent.operator import BARE, TangentOperator
 
 Arrays = Mapping[str, np.ndarray]
 
+_LARGEST = 1e50  # the fourth powers that curvatures take of features stay below float64's 1e308
+
 FEATURES = ("G", "a", "b", "at", "bt")
 
 
@@ -168,6 +170,9 @@ def _numbers(arrays: Arrays, key: str) -> np.ndarray:
         raise ValueError(f"lacks the array {key!r}; it holds {', '.join(arrays)}")
     if arrays[key].dtype.kind not in "fiub":
         raise ValueError(f"array {key!r} has dtype {arrays[key].dtype}; expected real numbers")
+    largest = float(np.abs(arrays[key].astype(np.float64)).max(initial=0.0))
+    if _LARGEST < largest < np.inf:
+        raise ValueError(f"{key!r} has entries up to {largest:.1e}; beyond {_LARGEST:.0e} powers overflow: scale it")
     return arrays[key]
 
 

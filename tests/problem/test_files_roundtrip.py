@@ -89,6 +89,7 @@ BAD = {
     "NaN labels": (arrays(y=np.full(N, np.nan)), "not finite"),
     "no samples": (arrays(G=DENSE[:0], f0=F0[:0], y=CLASSES[:0]), "are empty"),
     "no columns": (arrays(G=DENSE[..., :0]), "are empty"),
+    "overflowing": (arrays(G=1e150 * DENSE), "overflow"),
     "words": (arrays(G=DENSE.astype(str)), "expected real numbers"),
     "complex": (arrays(f0=F0 * 1j), "expected real numbers"),
     "pickled": (arrays(y=np.array([0, "two", None, 1], object)), "not objects"),
