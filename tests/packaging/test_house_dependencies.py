@@ -16,7 +16,8 @@ LAYERS = (
     ("arrays", "atomic", "environment", "strict_json", "version"),
     ("theory",),
     ("models", "data"),
-    ("tangent", "ntk"),
+    ("tangent",),
+    ("ntk",),
     ("problem",),
     ("instances",),
     ("solvers", "certificates"),
@@ -29,7 +30,7 @@ LAYERS = (
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 # Sweeps know no LoRA: below them only what knows nothing of networks either.
-BESIDE_SWEEPS = {package for packages in LAYERS[1:9] for package in packages}
+BESIDE_SWEEPS = {package for packages in LAYERS[1 : LAYERS.index(("sweeps",))] for package in packages}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -1,4 +1,4 @@
-"""Property: `import ntklora` does nothing: it costs at most 0.1 s and loads no JAX."""
+"""Property: `import ntklora` does nothing: it costs at most 0.1 s and loads no JAX; every public name is found."""
 
 import subprocess
 import sys
@@ -23,6 +23,13 @@ def test_import_costs_a_tenth_of_a_second_at_most_and_loads_nothing_heavy():
         assert heavy == []
         best = min(best, float(seconds))
     assert best <= 0.1
+
+
+@pytest.mark.parametrize("name", ntklora.__all__)
+def test_every_public_name_is_found_and_says_what_it_is(name):
+    value = getattr(ntklora, name)
+    assert name in dir(ntklora)
+    assert name == "__version__" or value.__doc__
 
 
 def test_an_unknown_name_is_an_attribute_error():
