@@ -1,0 +1,100 @@
+"""Linearized networks on real images: the instances whose landscape the theorems are checked on.
+
+A small network at a random initialization, the weights that LoRA adapts, a few of scikit-learn's digits, their true
+labels or the same labels permuted (real inputs without a simple corner to fit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import jax
+
+from ntklora.data.dataset import Dataset, balanced_subset, binary_task, class_task, one_hot, random_labels
+from ntklora.data.digits import load_digits
+from ntklora.models import CNN, MLP, Transformer
+from ntklora.problem.networks import make_problem
+from ntklora.problem.objective import lam_max
+from ntklora.problem.problem import Problem
+from ntklora.problem.reduction import reduce_problem
+
+# Confusable digits first: tasks of few classes then need more than one direction.
+_CLASSES = (3, 8, 5, 9, 1, 7, 2, 6, 0, 4)
+
+
+class Network(StrEnum):
+    """Which network is linearized, and (in `adapted`) which of its weights LoRA adapts."""
+
+    MLP = "mlp"
+    CNN = "cnn"
+    TRANSFORMER = "transformer"
+
+
+class Labels(StrEnum):
+    """Labels as they are, or permuted at random among the chosen images."""
+
+    TRUE = "true"
+    RANDOM = "random"
+
+
+class Pretrained(NamedTuple):
+    """A network at its parameters: `apply(params, x) -> (K,)`, and the `targets` adapted by default."""
+
+    apply: Callable[[Any, Any], Any]
+    params: Any
+    targets: Sequence[str]
+
+
+def initialized_network(network: Network | str, num_outputs: int, seed: int) -> Pretrained:
+    """The network at a random initialization drawn from `seed`.
+
+    MLP 64-64-64-K, its second hidden weight; CNN of two layers with 8 channels, its second kernel; transformer of two
+    blocks, query and value of the last one, as JLR adapt them.
+    """
+    model, targets = {
+        Network.MLP: (MLP((64, 64, 64, num_outputs)), ("hidden1/w",)),
+        Network.CNN: (CNN(num_outputs, channels=(8, 8)), ("conv1/w",)),
+        Network.TRANSFORMER: (Transformer(num_outputs), ("block1/q/w", "block1/v/w")),
+    }[Network(network)]
+    return Pretrained(model.apply, model.init(jax.random.key(seed)), targets)
+
+
+def digits_task(num_samples: int, num_outputs: int, loss: str, labels: Labels | str, seed: int) -> Dataset:
+    """`num_samples` digits with targets as `loss` takes them: two classes for `num_outputs` = 1, else one class each.
+
+    Balanced up to one example, drawn from `seed`; random labels are a permutation of the true ones.
+    """
+    if num_outputs == 1:
+        task = binary_task(load_digits(), *_CLASSES[:2])
+    else:
+        task = class_task(load_digits(), _CLASSES[:num_outputs])
+    num_classes = max(num_outputs, 2)
+    chosen = balanced_subset(task, -(-num_samples // num_classes), seed)
+    chosen = Dataset(chosen.x[:num_samples], chosen.y[:num_samples])
+    if Labels(labels) is Labels.RANDOM:
+        chosen = random_labels(chosen, seed)
+    return Dataset(chosen.x, one_hot(chosen.y, num_outputs)) if loss == "squared" and num_outputs > 1 else chosen
+
+
+def digits_problem(
+    network: Network | str,
+    labels: Labels | str,
+    *,
+    num_samples: int,
+    seed: int,
+    num_outputs: int = 1,
+    loss: str = "squared",
+    lam_ratio: float = 0.01,
+) -> Problem:
+    """The exactly reduced LoRA problem of a linearized network on digits, with `λ = lam_ratio · λ_max`.
+
+    Errors: `ValueError` for an unknown network or labels, more samples than the classes have, or a loss that does not
+    take `num_outputs`.
+    """
+    data = digits_task(num_samples, num_outputs, loss, labels, seed)
+    net = initialized_network(network, num_outputs, seed)
+    problem = make_problem(net.apply, net.params, data.x, data.y, targets=net.targets, loss=loss, lam=0.0)
+    reduced = reduce_problem(problem).problem
+    return reduced.with_lam(lam_ratio * lam_max(reduced))
