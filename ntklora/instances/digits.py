@@ -78,6 +78,27 @@ def digits_task(num_samples: int, num_outputs: int, loss: str, labels: Labels | 
     return Dataset(chosen.x, one_hot(chosen.y, num_outputs)) if loss == "squared" and num_outputs > 1 else chosen
 
 
+def linearized_digits(
+    network: Network | str,
+    labels: Labels | str,
+    *,
+    num_samples: int,
+    seed: int,
+    num_outputs: int = 1,
+    loss: str = "squared",
+    lam_ratio: float = 0.01,
+) -> Problem:
+    """The LoRA problem of a linearized network on digits in the coordinates of its weights, `λ = lam_ratio · λ_max`.
+
+    Errors: `ValueError` for an unknown network or labels, more samples than the classes have, or a loss that does not
+    take `num_outputs`.
+    """
+    data = digits_task(num_samples, num_outputs, loss, labels, seed)
+    net = initialized_network(network, num_outputs, seed)
+    problem = make_problem(net.apply, net.params, data.x, data.y, targets=net.targets, loss=loss, lam=0.0)
+    return problem.with_lam(lam_ratio * lam_max(problem))
+
+
 def digits_problem(
     network: Network | str,
     labels: Labels | str,
@@ -88,13 +109,14 @@ def digits_problem(
     loss: str = "squared",
     lam_ratio: float = 0.01,
 ) -> Problem:
-    """The exactly reduced LoRA problem of a linearized network on digits, with `λ = lam_ratio · λ_max`.
-
-    Errors: `ValueError` for an unknown network or labels, more samples than the classes have, or a loss that does not
-    take `num_outputs`.
-    """
-    data = digits_task(num_samples, num_outputs, loss, labels, seed)
-    net = initialized_network(network, num_outputs, seed)
-    problem = make_problem(net.apply, net.params, data.x, data.y, targets=net.targets, loss=loss, lam=0.0)
-    reduced = reduce_problem(problem).problem
-    return reduced.with_lam(lam_ratio * lam_max(reduced))
+    """`linearized_digits` exactly reduced to the span that the data excites: the same optimum and landscape."""
+    full = linearized_digits(
+        network,
+        labels,
+        num_samples=num_samples,
+        seed=seed,
+        num_outputs=num_outputs,
+        loss=loss,
+        lam_ratio=lam_ratio,
+    )
+    return reduce_problem(full).problem

@@ -1,0 +1,124 @@
+"""How large is the rank of the optimum of full fine-tuning, and what does T1's construction reduce it to?
+
+One cell: one instance (family, N, seed) at one λ. Read: `solve` gives the certified minimizer, `reduce_rank` its
+reduction; T1 [paper] promises a reduced rank of at most `pataki_rank(KN)`, nothing promises that practice comes near.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import ntklora as nl
+from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.profile import Profile
+
+COLUMNS = (
+    Column("num_outputs", int, "K"),
+    Column("span_dimension", int, "d, the dimension of the span of the tangent features"),
+    Column("rank", int, "rank of the certified minimizer (singular values above 1e-7 of the largest)"),
+    Column("reduced_rank", int, "largest rank of a weight after rank reduction"),
+    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 <= KN"),
+    Column("gap", float, "relative duality gap of the minimizer"),
+    Column("reduced_gap", float, "relative duality gap of the reduced solution"),
+    Column(
+        "output_error", float, "largest change of an output by the reduction, relative to the largest output change"
+    ),
+    Column("norm_increase", float, "relative change of the nuclear norm by the reduction (negative: smaller)"),
+)
+
+
+def run(cell: Cell) -> Row:
+    """Solve one instance with a certificate, reduce the rank of its solution, compare with the bound."""
+    problem = nl.named_problem(
+        str(cell["family"]),
+        num_samples=int(cell["num_samples"]),
+        seed=int(cell["seed"]),
+        num_outputs=int(cell["outputs"]),
+        loss=str(cell["loss"]),
+        lam_ratio=float(cell["lam_ratio"]),
+    )
+    solution = nl.solve(problem)
+    u, v = nl.reduce_rank(problem, solution.delta)
+    reduced = product(u, v)
+    outputs, kept = problem.op.apply(solution.delta), problem.op.apply(reduced)
+    norm = nl.nuclear_norm(problem, solution.delta)
+    return {
+        "num_outputs": problem.num_outputs,
+        "span_dimension": nl.span_dimension(problem),
+        "rank": solution.rank,
+        "reduced_rank": max(rank_of(factor) for factor in (u.values() if isinstance(u, dict) else [u])),
+        "pataki_rank": nl.pataki_rank(problem.num_samples * problem.num_outputs),
+        "gap": solution.gap,
+        "reduced_gap": nl.duality_gap(problem, reduced).gap,
+        "output_error": float(np.abs(kept - outputs).max() / np.abs(outputs).max()),
+        "norm_increase": float(nl.nuclear_norm(problem, reduced) / norm - 1.0),
+    }
+
+
+def product(u, v):
+    """`δ = u vᵀ`, weight by weight."""
+    return {name: u[name] @ v[name].T for name in u} if isinstance(u, dict) else u @ v.T
+
+
+def rank_of(factor: np.ndarray) -> int:
+    """Columns of a factor: what the reduction kept."""
+    return int(factor.shape[1])
+
+
+NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_random_labels")
+
+experiment = Experiment(
+    name="minimizer_rank",
+    version=1,
+    question="What rank does the optimum have, against the bound r(r+1)/2 <= KN?",
+    columns=COLUMNS,
+    profiles={
+        Profile.smoke: (
+            {
+                "family": ("gaussian", "mlp_random_labels"),
+                "num_samples": (8, 16),
+                "outputs": 1,
+                "loss": "squared",
+                "lam_ratio": 0.01,
+                "seed": range(2),
+            },
+        ),
+        Profile.default: (
+            {
+                "family": ("gaussian", *NETWORKS),
+                "num_samples": (4, 8, 16, 32, 64),
+                "outputs": 1,
+                "loss": "squared",
+                "lam_ratio": (0.1, 0.001),
+                "seed": range(4),
+            },
+            {
+                "family": ("gaussian", "mlp_random_labels"),
+                "num_samples": (4, 8, 16),
+                "outputs": 3,
+                "loss": "cross_entropy",
+                "lam_ratio": 0.001,
+                "seed": range(4),
+            },
+        ),
+        Profile.full: (
+            {
+                "family": ("gaussian", *NETWORKS),
+                "num_samples": (4, 8, 16, 32, 64, 128),
+                "outputs": 1,
+                "loss": ("squared", "logistic"),
+                "lam_ratio": (0.1, 0.01, 0.001),
+                "seed": range(16),
+            },
+            {
+                "family": ("gaussian", *NETWORKS),
+                "num_samples": (4, 8, 16, 32),
+                "outputs": 3,
+                "loss": "cross_entropy",
+                "lam_ratio": (0.1, 0.01, 0.001),
+                "seed": range(16),
+            },
+        ),
+    },
+    run=run,
+)
