@@ -1,8 +1,8 @@
 """Where are spurious local minima: LoRA rank against the number of data, typical instances beside the worst case.
 
 One cell: one instance (family, N, seed) and one rank; its random starts are trained to the end and judged. Read: T2
-[paper] excludes spurious minima of almost every perturbed problem for r(r+1)/2 > KN, T2-strict [derived] strict ones for
-r(r+3)/2 > d; planted instances show that below, they exist. Typical features are far milder.
+[paper] excludes spurious minima of almost every perturbed problem for r(r+1)/2 > KN, T2-strict [derived] strict ones
+for r(r+3)/2 > d; planted instances show that below, they exist. Typical features are far milder.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 import jax
+import numpy as np
 
 import ntklora as nl
-from ntklora.sweeps.experiment import Cell, Column, Row
+from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.profile import Profile
+
+# The planted excess e: small, so that nearly every draw at the boundary is a strict minimum (theory §2.1).
+EXCESS = 1e-5
 
 CLASSES = ("global", "spurious", "rank_limited", "flat", "saddle", "unconverged", "inconclusive")
 
@@ -35,16 +40,24 @@ def instance(family: str, num_samples: int, seed: int, lam_ratio: float):
     return problem, nl.solve(problem)
 
 
+def planted_landscape(rank: int, num_samples: int, seed: int, starts: int, excess: float):
+    """A planted stationary point and the landscape around it: starts at a hundredth of its size."""
+    problem, u, v = nl.plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess)
+    rng = np.random.default_rng([seed, rank])
+    initial = tuple(x + 0.01 * np.abs(x).max() * rng.standard_normal((starts, *x.shape)) for x in (u, v))
+    ends = nl.find_endpoints(problem, rank, jax.random.key(seed), starts=starts, initial=initial)
+    return problem, nl.judge_endpoints(problem, ends)
+
+
 def run(cell: Cell) -> Row:
     """Survey one rank of one instance; a planted one depends on the rank, and its starts surround the planted point."""
-    rank, seed, starts = int(cell["rank"]), int(cell["seed"]), int(cell["starts"])
-    key = jax.random.fold_in(jax.random.key(seed), rank)
-    if cell["family"] == "planted":
-        planted = nl.plant_spurious_minimum(rank, int(cell["num_samples"]), seed=seed)
-        landscape = nl.survey_landscape(planted.problem, rank, key, starts=starts, initial=(planted.u, planted.v))
-        problem = planted.problem
+    family, rank, seed, starts = str(cell["family"]), int(cell["rank"]), int(cell["seed"]), int(cell["starts"])
+    num_samples = int(cell["num_samples"])
+    if family == "planted":
+        problem, landscape = planted_landscape(rank, num_samples, seed, starts, EXCESS)
     else:
-        problem, solution = instance(str(cell["family"]), int(cell["num_samples"]), seed, float(cell["lam_ratio"]))
+        problem, solution = instance(family, num_samples, seed, float(cell["lam_ratio"]))
+        key = jax.random.fold_in(jax.random.key(seed), rank)
         landscape = nl.survey_landscape(problem, rank, key, starts=starts, solution=solution)
     return {
         "num_outputs": problem.num_outputs,
@@ -56,3 +69,41 @@ def run(cell: Cell) -> Row:
         "best_objective": float(landscape.objective.min()),
         "worst_objective": float(landscape.objective.max()),
     }
+
+
+def grid(families, sizes, ranks, seeds, starts, lam_ratio=0.01):
+    """One rectangle of cells; the rank varies fastest, so that an instance is built once."""
+    return {
+        "family": families,
+        "num_samples": sizes,
+        "seed": seeds,
+        "lam_ratio": lam_ratio,
+        "starts": starts,
+        "rank": ranks,
+    }
+
+
+NETWORKS = tuple(f"{network}{labels}" for network in ("mlp", "cnn", "transformer") for labels in ("", "_random_labels"))
+
+experiment = Experiment(
+    name="rank_landscape",
+    version=1,
+    question="At which ranks, for how many data, does LoRA have spurious local minima?",
+    columns=COLUMNS,
+    profiles={
+        Profile.smoke: (
+            grid(("gaussian", "mlp_random_labels"), (6,), (1, 2, 4), (0, 1), 16),
+            grid("planted", (5,), (2,), (0, 1), 8),
+        ),
+        Profile.default: (
+            grid(("gaussian", *NETWORKS), (4, 8, 16, 32), (1, 2, 3, 4, 6, 8), (0, 1, 2), 32),
+            grid("planted", (2, 3, 4, 5, 8, 9, 13, 14), (1, 2, 3, 4), tuple(range(8)), 4),
+        ),
+        Profile.full: (
+            grid(("gaussian", *NETWORKS), (4, 8, 16, 32, 64), tuple(range(1, 13)), tuple(range(16)), 256),
+            grid("planted", tuple(range(1, 28)), (1, 2, 3, 4, 5, 6), tuple(range(32)), 8),
+        ),
+    },
+    run=run,
+    chunk=24,
+)

@@ -1,4 +1,4 @@
-"""The landscape that LoRA of one rank sees: random starts, each trained to the end, each end judged."""
+"""The landscape that LoRA of one rank sees: many starts, each trained to the end, each end judged."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from ntklora.certificates.endpoints import Endpoint, classify_endpoints
-from ntklora.certified.endpoints import find_endpoints
-from ntklora.certified.optimum import Solution, solve
 
+from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certified.endpoints import Endpoints, find_endpoints
+from ntklora.certified.optimum import Solution, solve
 from ntklora.problem.problem import Problem
 
 
 class Landscape(NamedTuple):
-    """Counts of endpoint classes over `starts` random starts at LoRA rank `lora_rank`, and the certified optimum.
+    """Counts of endpoint classes over the starts at one LoRA rank, and the certified optimum they are measured by.
 
-    `endpoints[s]` is the class of start `s`, `objective (S,)` its value, `counts` has every class (theory §2.2).
+    `kinds[s]` is the class of start `s`, `objective (S,)` its value; `counts` has every class of theory §2.2.
     """
 
-    lora_rank: int
-    starts: int
     counts: Mapping[Endpoint, int]
-    endpoints: tuple[Endpoint, ...]
+    kinds: tuple[Endpoint, ...]
     objective: np.ndarray
+    ends: Endpoints
     solution: Solution
 
 
@@ -43,9 +42,15 @@ def survey_landscape(
     there. Verdicts take all endpoints as rivals of each other. `solution` saves solving the convex problem again.
     Errors: `ValueError` as `solve` and `find_endpoints` raise them.
     """
-    solution = solve(problem) if solution is None else solution
     ends = find_endpoints(problem, rank, key, starts=starts, scale=scale)
+    return judge_endpoints(problem, ends, solution=solution, tolerance=tolerance)
+
+
+def judge_endpoints(
+    problem: Problem, ends: Endpoints, *, solution: Solution | None = None, tolerance: float = 1e-6
+) -> Landscape:
+    """The landscape of endpoints already found, from whatever starts."""
+    solution = solve(problem) if solution is None else solution
     reports = classify_endpoints(problem, ends.u, ends.v, solution=solution, tolerance=tolerance)
-    endpoints = tuple(Endpoint(report.endpoint) for report in reports)
-    counts = {kind: endpoints.count(kind) for kind in Endpoint}
-    return Landscape(rank, starts, counts, endpoints, np.asarray(ends.objective), solution)
+    kinds = tuple(Endpoint(report.endpoint) for report in reports)
+    return Landscape({kind: kinds.count(kind) for kind in Endpoint}, kinds, np.asarray(ends.objective), ends, solution)
