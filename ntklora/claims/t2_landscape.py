@@ -37,8 +37,8 @@ def _evidence(surveyed: tuple[Surveyed, ...]) -> Evidence:
 def _verdict(surveyed: tuple[Surveyed, ...]) -> Evidence:
     """Refuted by one spurious minimum, consistent when all but 1% of the endpoints are certified global."""
     starts = sum(len(each.landscape.kinds) for each in surveyed)
-    spurious = count(surveyed, Endpoint.SPURIOUS)
-    share = count(surveyed, Endpoint.GLOBAL) / starts
+    spurious = count(surveyed, Endpoint.spurious)
+    share = count(surveyed, Endpoint.global_) / starts
     margin = (share - _GLOBAL_SHARE) / (1 - _GLOBAL_SHARE)
     finished = Outcome.consistent if margin >= 0 else Outcome.inconclusive
     return Evidence(
