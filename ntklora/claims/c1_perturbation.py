@@ -91,12 +91,12 @@ def _verdict(surveyed: tuple[Surveyed, ...]) -> Evidence:
 def _tight_instance() -> Surveyed:
     """A 1 × 1 problem with one sample on which the bound is nearly attained [derived].
 
-    The logistic loss of `f0 = −20` falls with slope 1 down to `δ* ≈ 20` and is flat beyond: a kink at this scale. The
+    The logistic loss of `f0 = −16` falls with slope 1 down to `δ* = 16` and is flat beyond: a kink at this scale. The
     smallest `P = pI` that drives the perturbed minimizer to 0 has `λ + 2p = 1`; the excess there is about
     `(1 − λ) δ* = 2p δ*`, all that C1 allows.
     """
     op = TangentOperator.from_dense(np.ones((1, 1, 1, 1)))
-    plain = Problem(op, np.array([[-20.0]]), np.array([1.0]), "logistic", 0.5)
+    plain = Problem(op, np.array([[-16.0]]), np.array([1.0]), "logistic", 0.5)
     problem = plain.with_perturbation(0.25 * (1 + 1e-6) * np.eye(2))
     landscape = survey_landscape(problem, 2, jax.random.key(0), starts=4)
     return Surveyed(problem, 2, landscape, solve(plain))
