@@ -44,6 +44,7 @@ _HOME = {
     "classify_endpoint": "ntklora.certificates.endpoints",
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
+    "train_full": "ntklora.solvers.proximal",
     "find_endpoints": "ntklora.certified.endpoints",
     "survey_landscape": "ntklora.certified.landscape",
     "judge_endpoints": "ntklora.certified.landscape",

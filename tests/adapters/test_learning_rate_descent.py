@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ntklora.adapters.initializations import Gaussian
-from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate, loss_smoothness, operator_norm
+from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate, operator_norm
 from ntklora.adapters.lora import train_lora
 from ntklora.adapters.training import scaled_objective
 from ntklora.data.gaussian import gaussian_features
 from ntklora.problem.problem import Problem
+from ntklora.problem.smoothness import loss_smoothness
 from ntklora.tangent.operator import TangentOperator
 
 RNG = np.random.default_rng(1)
