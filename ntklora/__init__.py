@@ -41,6 +41,8 @@ _HOME = {
     "reduce_rank": "ntklora.certificates.rank_reduction",
     "span_dimension": "ntklora.certificates.span",
     "landscape_rank": "ntklora.theory.ranks",
+    "Endpoint": "ntklora.certificates.endpoints",
+    "Status": "ntklora.certificates.duality",
     "classify_endpoint": "ntklora.certificates.endpoints",
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",

@@ -53,11 +53,15 @@ def initialized_network(network: Network | str, num_outputs: int, seed: int) -> 
     MLP 64-64-64-K, its second hidden weight; CNN of two layers with 8 channels, its second kernel; transformer of two
     blocks, query and value of the last one, as JLR adapt them.
     """
-    model, targets = {
-        Network.MLP: (MLP((64, 64, 64, num_outputs)), ("hidden1/w",)),
-        Network.CNN: (CNN(num_outputs, channels=(8, 8)), ("conv1/w",)),
-        Network.TRANSFORMER: (Transformer(num_outputs), ("block1/q/w", "block1/v/w")),
-    }[Network(network)]
+    model: MLP | CNN | Transformer
+    targets: tuple[str, ...]
+    match Network(network):
+        case Network.MLP:
+            model, targets = MLP((64, 64, 64, num_outputs)), ("hidden1/w",)
+        case Network.CNN:
+            model, targets = CNN(num_outputs, channels=(8, 8)), ("conv1/w",)
+        case Network.TRANSFORMER:
+            model, targets = Transformer(num_outputs), ("block1/q/w", "block1/v/w")
     return Pretrained(model.apply, model.init(jax.random.key(seed)), targets)
 
 
