@@ -57,7 +57,7 @@ def measure_excess(surveyed: Surveyed) -> Excess:
         simple.append(excess / bound)
         sharp.append((excess - (penalty - paid)) / bound)
     finished = len(simple) / len(surveyed.landscape.kinds)
-    return Excess(max(simple, default=np.nan), max(sharp, default=np.nan), finished)
+    return Excess(float(max(simple, default=np.nan)), float(max(sharp, default=np.nan)), finished)
 
 
 def _check(profile: Profile) -> Evidence:
@@ -79,7 +79,7 @@ def _verdict(surveyed: tuple[Surveyed, ...]) -> Evidence:
     if min(each.finished for each in found) < _FINISHED:
         return Evidence(Outcome.inconclusive, None, None, None)
     simple, sharp = max(each.simple for each in found), max(each.sharp for each in found)
-    margin = min(1.0 - simple, _ROUNDING - sharp)
+    margin = min(1.0 - simple, (_ROUNDING - sharp) / _ROUNDING)
     return Evidence(
         Outcome.consistent if margin >= 0 else Outcome.refuted,
         {"excess_over_bound": 1.0, "excess_minus_sharp_bound": 0.0},
@@ -98,8 +98,9 @@ def _tight_instance() -> Surveyed:
     op = TangentOperator.from_dense(np.ones((1, 1, 1, 1)))
     plain = Problem(op, np.array([[-16.0]]), np.array([1.0]), "logistic", 0.5)
     problem = plain.with_perturbation(0.25 * (1 + 1e-6) * np.eye(2))
-    landscape = survey_landscape(problem, 2, jax.random.key(0), starts=4)
-    return Surveyed(problem, 2, landscape, solve(plain))
+    solution = solve(plain)
+    landscape = survey_landscape(problem, 2, jax.random.key(0), starts=4, solution=solution)
+    return Surveyed(problem, 2, landscape, solution)
 
 
 def _planted_without_hypothesis(profile: Profile) -> Evidence:

@@ -37,7 +37,10 @@ class Setting(NamedTuple):
 
 
 class Surveyed(NamedTuple):
-    """A perturbed problem and its landscape at one rank, with the optimum of the unperturbed problem."""
+    """A perturbed problem and its landscape at one rank, with the optimum of the unperturbed problem.
+
+    A global endpoint of F_P proves itself by its own dual point; the unperturbed optimum only serves as a rival.
+    """
 
     problem: Problem
     rank: int
@@ -93,8 +96,9 @@ def survey_setting(setting: Setting, *, seed: int, starts: int, below: int = 0) 
     )
     problem = random_perturbation(plain, PERTURBATION * float(plain.lam), seed)
     rank = landscape_rank(setting.num_samples * setting.num_outputs) - below
-    landscape = survey_landscape(problem, rank, jax.random.key(seed), starts=starts)
-    return Surveyed(problem, rank, landscape, solve(plain))
+    solution = solve(plain)
+    landscape = survey_landscape(problem, rank, jax.random.key(seed), starts=starts, solution=solution)
+    return Surveyed(problem, rank, landscape, solution)
 
 
 @lru_cache(maxsize=1)
@@ -108,7 +112,8 @@ def planted_landscape(rank: int = 2, starts: int = 32) -> Surveyed:
     rng = np.random.default_rng(1)
     u, v = (x + 1e-2 * rng.standard_normal((starts, *x.shape)) for x in (planted.u, planted.v))
     ends = find_endpoints(problem, rank, jax.random.key(1), starts=starts, initial=(u, v))
-    return Surveyed(problem, rank, judge_endpoints(problem, ends), solve(planted.problem))
+    solution = solve(planted.problem)
+    return Surveyed(problem, rank, judge_endpoints(problem, ends, solution=solution), solution)
 
 
 def untrained(surveyed: Surveyed) -> Surveyed:
