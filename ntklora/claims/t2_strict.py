@@ -1,0 +1,175 @@
+"""T2-strict: without perturbation, r(r+3)/2 > d excludes strict spurious minima, and one sample less does not.
+
+Points planted as stationary and not global: at `N = r(r+3)/2 − 1` every one must show negative curvature, whatever the
+draw, and LoRA started around them must end in global minima or valleys; at `N = r(r+3)/2` strict minima must be among
+them, all the more the smaller the excess `e` of `‖Γ‖_op` over `λ`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certificates.hessian import Hessian, hessian
+from ntklora.certificates.inertia import hessian_curvature
+from ntklora.certificates.stationary import is_stationary, point_at
+from ntklora.certified.endpoints import find_endpoints
+from ntklora.certified.optimum import solve
+from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.instances.planted import Planted, plant_spurious_minimum
+from ntklora.problem.problem import Problem
+from ntklora.theory.ranks import planting_threshold
+
+Matrices = dict[str, Any]
+
+_RANKS = (1, 2, 3, 4)
+_EXCESS = (1e-1, 1e-2, 1e-3, 1e-5)
+# Ranks at which LoRA is trained one sample below the boundary.
+_TRAINED = {Profile.smoke: (2,), Profile.default: (1, 2, 3), Profile.full: _RANKS}
+_STARTS = 32
+_DRAWS = {Profile.smoke: 5, Profile.default: 25, Profile.full: 200}
+
+
+class Tally(NamedTuple):
+    """Planted points of one rank, sample count and excess: how many are strict, how many saddles, of how many.
+
+    `clearance` is the smallest `−κ/τ − 1` over the points: how far beyond the resolution `τ` all are saddles.
+    """
+
+    strict: int
+    saddles: int
+    draws: int
+    clearance: float
+
+
+def tally_planted(
+    rank: int,
+    num_samples: int,
+    excess: float,
+    draws: int,
+    *,
+    moved: float = 0.0,
+    view: Callable[[Hessian], Hessian] = lambda h: h,
+) -> Tally | None:
+    """Curvature modulo gauge of planted points; None when one is not stationary.
+
+    Controls move the points by `moved` or look at another Hessian (`view`).
+    """
+    strict = saddles = 0
+    clearance = np.inf
+    draws = draws if num_samples > 0 else 0  # there is nothing to plant on no samples
+    for seed in range(draws):
+        problem, us, vs = _host_point(plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess), moved)
+        if not is_stationary(problem, point_at(problem, us, vs)):
+            return None
+        found = hessian_curvature(view(hessian(problem, us, vs)))
+        strict += found.negative == found.zero == 0
+        saddles += found.negative > 0
+        clearance = min(clearance, -found.min_curvature / found.resolution - 1.0)
+    return Tally(strict, saddles, draws, clearance)
+
+
+def _host_point(planted: Planted, moved: float) -> tuple[Problem, Matrices, Matrices]:
+    problem = planted.problem.host()
+    us, vs = problem.op.as_dict(planted.u + moved), problem.op.as_dict(planted.v)
+    return problem, us, vs
+
+
+def _check(profile: Profile) -> Evidence:
+    evidence = judge_boundary(profile)
+    if evidence.outcome is not Outcome.consistent:
+        return evidence
+    verdicts = [end for rank in _TRAINED[profile] for end in _ends_around_planted(rank)]
+    strict = sum(verdict in (Endpoint.spurious, Endpoint.rank_limited) for verdict in verdicts)
+    unfinished = sum(verdict in (Endpoint.unconverged, Endpoint.inconclusive) for verdict in verdicts)
+    outcome = Outcome.refuted if strict else Outcome.inconclusive if unfinished else Outcome.consistent
+    assert isinstance(evidence.measured, dict)
+    trained = {"strict_endpoints_below": float(strict), "endpoints_below": float(len(verdicts))}
+    return evidence._replace(outcome=outcome, measured=evidence.measured | trained)
+
+
+def _ends_around_planted(rank: int) -> list[Endpoint]:
+    """Classes of the ends of LoRA, one sample below the boundary, from starts around a planted point."""
+    problem, u, v = plant_spurious_minimum(rank, planting_threshold(rank) - 1, seed=0, excess=1e-3)
+    rng = np.random.default_rng(0)
+    left, right = (x + 1e-2 * rng.standard_normal((_STARTS, *x.shape)) for x in (u, v))
+    ends = find_endpoints(problem, rank, jax.random.key(0), starts=_STARTS, initial=(left, right))
+    reports = classify_endpoints(problem, ends.u, ends.v, solution=solve(problem))
+    return [report.endpoint for report in reports]
+
+
+def judge_boundary(
+    profile: Profile, *, offset: int = 0, moved: float = 0.0, view: Callable[[Hessian], Hessian] = lambda h: h
+) -> Evidence:
+    """The boundary `N = r(r+3)/2 + offset`: no strict point below it, some at it, for every rank."""
+    below, at, shares = [], [], {}
+    for rank in _RANKS:
+        for excess in _EXCESS:
+            n, draws = planting_threshold(rank) + offset, _DRAWS[profile]
+            pair = [tally_planted(rank, count, excess, draws, moved=moved, view=view) for count in (n - 1, n)]
+            if pair[0] is None or pair[1] is None:
+                return Evidence(Outcome.inconclusive, None, None, None)
+            below.append(pair[0])
+            at.append(pair[1])
+            shares[f"strict_share_at_r{rank}_e{excess:g}"] = pair[1].strict / max(pair[1].draws, 1)
+    strict_below = sum(tally.strict for tally in below)
+    unresolved = sum(tally.draws - tally.strict - tally.saddles for tally in below)
+    # One excess is enough for existence: the smallest is the easiest.
+    missing = sum(max(tally.strict for tally in at[k : k + len(_EXCESS)]) == 0 for k in range(0, len(at), len(_EXCESS)))
+    refuted = strict_below > 0 or missing > 0
+    outcome = Outcome.refuted if refuted else Outcome.inconclusive if unresolved else Outcome.consistent
+    margin = -float(strict_below + missing) if refuted else min(tally.clearance for tally in below)
+    return Evidence(
+        outcome,
+        {"strict_below": 0.0, "ranks_without_strict_at_boundary": 0.0},
+        {
+            "strict_below": float(strict_below),
+            "ranks_without_strict_at_boundary": float(missing),
+            "unresolved_below": float(unresolved),
+            "points_below": float(sum(tally.draws for tally in below)),
+            **shares,
+        },
+        margin,
+    )
+
+
+def _without_gauge(h: Hessian) -> Hessian:
+    """The Hessian with the gauge directions counted as directions of the landscape."""
+    return h._replace(gauge=np.zeros((len(h.diagonal), 0)))
+
+
+claim = Claim(
+    id="T2-strict",
+    statement="At P = 0, r(r+3)/2 > d excludes spurious minima that are strict modulo gauge, for any data; from "
+    "d = r(r+3)/2 on they exist.",
+    source="derived; compare Waldspurger & Waters 2020, O'Carroll et al. 2022; theory 2.1",
+    label=Label.derived,
+    version=1,
+    check=_check,
+    controls=(
+        Control(
+            "boundary one sample later: minima are strict below it",
+            Outcome.refuted,
+            lambda profile: judge_boundary(Profile.smoke, offset=1),
+        ),
+        Control(
+            "boundary one sample earlier: no minimum is strict at it",
+            Outcome.refuted,
+            lambda profile: judge_boundary(Profile.smoke, offset=-1),
+        ),
+        Control(
+            "gauge directions counted as curvature",
+            Outcome.refuted,
+            lambda profile: judge_boundary(Profile.smoke, view=_without_gauge),
+        ),
+        Control(
+            "points that are not stationary",
+            Outcome.inconclusive,
+            lambda profile: judge_boundary(Profile.smoke, moved=1e-3),
+        ),
+    ),
+)

@@ -1,0 +1,16 @@
+"""The claims on existence and on the sharp boundary come out consistent, and every control as it must."""
+
+import pytest
+
+from ntklora.claims.claim import Outcome, Profile
+from ntklora.claims.run import run_claim
+from ntklora.claims.t1_existence import claims
+from ntklora.claims.t2_strict import claim
+
+
+@pytest.mark.parametrize("each", [*claims, claim], ids=lambda each: each.id)
+def test_consistent_with_controls_as_expected(each):
+    result = run_claim(each, Profile.smoke)
+    assert result.outcome is Outcome.consistent, (result.reason, result.measured)
+    for control in result.controls:
+        assert control.as_expected, control
