@@ -1,0 +1,55 @@
+"""Rows that no solver computed: the figures' tests store them under the real experiments' keys."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ntklora.sweeps import Profile
+from ntklora.sweeps.runner import run_experiment
+from ntklora.sweeps.store import Store
+from ntklora.theory import landscape_rank, pataki_rank, sharp_landscape_rank
+
+
+def store_rows(experiment, run, folder, profile=Profile.smoke):
+    """A store with every cell of a profile, each row made by `run`; columns that `run` leaves out are None."""
+
+    def fill(cell):
+        return {**dict.fromkeys(column.name for column in experiment.columns), **run(cell)}
+
+    store = Store(folder)
+    made = replace(experiment, run=fill)
+    run_experiment(made, made.cells(profile), store)
+    return store
+
+
+def landscape_row(cell):
+    """Spurious endpoints wherever they are allowed, rank-limited ones at rank 1, nothing else."""
+    samples, rank, starts = cell["num_samples"], cell["rank"], cell["starts"]
+    allowed = rank < sharp_landscape_rank(samples)
+    spurious = allowed * (starts // 4)
+    limited = (rank == 1) * (starts // 4)
+    counts = {"spurious": spurious, "rank_limited": limited, "flat": 0, "saddle": 0, "unconverged": 1}
+    counts |= {"inconclusive": 0, "global": starts - spurious - limited - 1}
+    return {"num_outputs": 1, "span_dimension": samples, **counts}
+
+
+def rank_row(cell):
+    """A minimizer above the bound, which the reduction brings to it."""
+    kn = cell["num_samples"] * cell["outputs"]
+    bound = pataki_rank(kn)
+    ranks = {"rank": bound + 1 + cell["seed"] % 2, "reduced_rank": bound, "pataki_rank": bound}
+    return {"num_outputs": cell["outputs"], "span_dimension": kn, **ranks, "gap": 1e-10, "output_error": 1e-13}
+
+
+def curve_row(cell):
+    """Exponential decay to the optimum, faster for larger ranks; rank 1 stops above it."""
+    steps = np.unique(np.geomspace(1, cell["num_steps"] + 1, 40).astype(int)) - 1
+    floor = 0.05 * (cell["method"] == "lora" and cell["rank"] == 1)
+    rate = 20 * (cell["rank"] or 50) / cell["num_steps"]
+    objective = 0.2 * (1 + floor + 3 * np.exp(-rate * steps))
+    kn = 2 * cell["num_samples"]
+    numbers = {"num_outputs": 2, "guaranteed_rank": landscape_rank(kn), "primal": 0.2, "gap": 1e-10}
+    return {**numbers, "optimal_rank": 2, "steps": steps.tolist(), "objective": objective.tolist()}
+
+
+ROWS = {"rank_landscape": landscape_row, "minimizer_rank": rank_row, "training_curves": curve_row}

@@ -1,0 +1,93 @@
+"""Property: what is said of a figure is computed: rows turned around make it say the opposite."""
+
+import pytest
+
+from ntklora.sweeps import Profile
+from ntklora.sweeps.catalogue import all_experiments, all_figures
+from tests.paper_figures.synthetic import curve_row, landscape_row, rank_row
+
+
+def say(name, run, profile=Profile.smoke):
+    """The finding of a figure whose one experiment has these rows."""
+    figure, experiment = all_figures()[name], all_experiments()[name]
+    rows = [{**cell, **run(cell)} for cell in experiment.cells(profile)]
+    return figure.finding(figure.tabulate({name: rows}))
+
+
+def moved(row, **changes):
+    """The row with some endpoints moved from one class to another."""
+    return {**row, **{name: row[name] + change for name, change in changes.items()}}
+
+
+def test_landscape_contradicts_t2_strict_as_soon_as_one_endpoint_does():
+    assert "as T2-strict demands" in say("rank_landscape", landscape_row)
+
+    def one_spurious(cell):
+        row = landscape_row(cell)
+        return row if row["spurious"] else moved(row, **{"global": -1, "spurious": 1})
+
+    said = say("rank_landscape", one_spurious)
+    assert "contradicts T2-strict" in said
+    assert "as T2-strict demands" not in said
+
+
+def test_landscape_doubts_its_zeros_when_planted_minima_are_not_found():
+    def finds_nothing(cell):
+        row = landscape_row(cell)
+        return moved(row, **{"global": row["spurious"], "spurious": -row["spurious"]})
+
+    assert "the zeros elsewhere show little" not in say("rank_landscape", landscape_row, Profile.default)
+    assert "the zeros elsewhere show little" in say("rank_landscape", finds_nothing, Profile.default)
+
+
+def test_landscape_counts_starts_without_a_verdict():
+    def undecided(cell):
+        row = landscape_row(cell)
+        return moved(row, **{"global": -2, "unconverged": -1, "inconclusive": 3})
+
+    cells = len(all_experiments()["rank_landscape"].cells(Profile.smoke))
+    assert f"{cells:,} of" in say("rank_landscape", landscape_row)
+    assert f"{3 * cells:,} of" in say("rank_landscape", undecided)
+
+
+def test_minimizer_rank_contradicts_t1_when_a_reduced_rank_exceeds_the_bound():
+    assert "keeps T1's bound on all" in say("minimizer_rank", rank_row)
+
+    def above(cell):
+        row = rank_row(cell)
+        return moved(row, reduced_rank=int(cell["seed"] == 1))
+
+    said = say("minimizer_rank", above)
+    assert "contradicts T1" in said
+    assert "keeps T1's bound" not in said
+
+
+@pytest.mark.parametrize(("shift", "said"), [(2, "exceeds it in"), (0, "never exceeds it")])
+def test_minimizer_rank_says_where_the_unreduced_rank_lies(shift, said):
+    def row(cell):
+        made = rank_row(cell)
+        return {**made, "rank": made["pataki_rank"] + shift}
+
+    assert said in say("minimizer_rank", row)
+
+
+def test_training_curves_count_the_curves_that_end_at_the_optimum():
+    def stuck(cell):
+        row = curve_row(cell)
+        if cell["method"] == "lora" and cell["rank"] >= row["guaranteed_rank"]:
+            row["objective"] = [value + 0.1 for value in row["objective"]]
+        return row
+
+    guaranteed, smaller = say("training_curves", curve_row).split(";")[:2]
+    assert "1 of 1 curves end within 1%" in guaranteed
+    assert "0 of 1 curves end within 1%" in smaller
+    assert "0 of 1 curves end within 1%" in say("training_curves", stuck).split(";")[0]
+
+
+def test_training_curves_denounce_an_objective_below_the_dual_bound():
+    def below(cell):
+        row = curve_row(cell)
+        return {**row, "objective": [*row["objective"][:-1], row["primal"] * (1 - 1e-6)]}
+
+    assert "no run ends below" in say("training_curves", curve_row)
+    assert "no correct certificate allows" in say("training_curves", below)
