@@ -4,8 +4,8 @@ import numpy as np
 
 import ntklora as nl
 from ntklora.certificates.endpoints import ENDPOINT_CODES, Endpoint, classify_endpoint, classify_endpoints
+from ntklora.instances.planted import plant_spurious_minimum
 from tests.certificates.descent import descend, full_rank_optimum
-from tests.certificates.planted_points import planted_stationary
 from tests.certificates.random_problems import random_problem
 
 
@@ -14,7 +14,7 @@ def stacked(points):
 
 
 def test_batched_verdicts_equal_single_ones():
-    problem, u, v = planted_stationary(np.random.default_rng(3), 2, 5, excess=1e-2)
+    problem, u, v = plant_spurious_minimum(2, 5, seed=3, excess=1e-3)
     rng = np.random.default_rng(0)
     optimum = full_rank_optimum(problem, rng)
     ends = [descend(problem, 2, rng) for _ in range(4)]

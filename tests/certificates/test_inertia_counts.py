@@ -6,9 +6,9 @@ import pytest
 import ntklora as nl
 from ntklora.certificates.hessian import count_below, hessian, multiply, solve_shifted, to_coordinates, to_factors
 from ntklora.certificates.inertia import curvature
+from ntklora.instances.planted import plant_spurious_minimum
 from ntklora.theory.ranks import planting_threshold
 from tests.certificates.dense_hessian import dense_hessian, differentiated_hessian, flatten, projected_eigenvalues
-from tests.certificates.planted_points import planted_stationary
 from tests.certificates.random_problems import random_factors, random_problem
 
 CASES = [
@@ -90,7 +90,7 @@ def test_planted_minima_are_strict_from_the_threshold_on_and_never_below():
             strict = 0
             for seed in range(8):
                 n = planting_threshold(rank) + offset
-                problem, u, v = planted_stationary(np.random.default_rng(seed), rank, n, excess=1e-5)
+                problem, u, v = plant_spurious_minimum(rank, n, seed=seed, excess=1e-5)
                 found = curvature(problem, u, v)
                 lowest = projected_eigenvalues(problem, u, v)[0]
                 assert (found.negative > 0) == (lowest < -found.resolution)
@@ -114,7 +114,7 @@ def test_nearly_stationary_points_stay_within_the_resolution():
     worst = 0.0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        problem, u, v = planted_stationary(rng, 3, 9, excess=1e-3)
+        problem, u, v = plant_spurious_minimum(3, 9, seed=seed, excess=1e-3)
         exact = curvature(problem, u, v).min_curvature
         u, v = (x + 1e-7 * rng.standard_normal(x.shape) for x in (u, v))
         moved = curvature(problem, u, v)
