@@ -49,10 +49,12 @@ def point_at(problem: Problem, us: Matrices, vs: Matrices, moved: float = 0.0) -
 
 
 def size_scale(problem: Problem) -> float:
-    """`‖Q‖` of a point of interest at least: a hundredth of `√(2F(0)/λ)`, which bounds every `Q` with `F ≤ F(0)`."""
-    start = float(training_loss(problem, problem.f0))
-    lam = float(problem.lam) or lam_max(problem)
-    return 0.01 * max(1.0, np.sqrt(2 * start / lam)) if lam > 0 else 1.0
+    """A hundredth of `√(2F(0)/λ_max)`, the size that `Q` must have to fit the data.
+
+    By convexity `L(δ) ≥ F(0) − λ_max ‖δ‖_*`, and `‖Q‖² ≥ 2‖δ‖_*`. It is the unit near `Q = 0`.
+    """
+    steepest = lam_max(problem)
+    return 0.01 * float(np.sqrt(2 * float(training_loss(problem, problem.f0)) / steepest)) if steepest > 0 else 1.0
 
 
 def gradient_scale(problem: Problem, us: Matrices, vs: Matrices) -> float:

@@ -197,3 +197,26 @@ def test_wrong_shapes_and_wide_rivals_are_refused():
         classify_endpoint(problem, u[:, :1], v)
     with pytest.raises(ValueError, match="more columns"):
         classify_endpoint(problem, u, v, rivals=[(np.zeros((5, 3)), np.zeros((6, 3)))])
+
+
+@pytest.mark.parametrize(("features", "outputs"), [(1e6, 1.0), (1e-6, 1.0), (1.0, 1e5), (1e-5, 1e5)])
+def test_verdicts_do_not_depend_on_units(features, outputs):
+    rng = np.random.default_rng(0)
+    values = np.array([3.5, 3.0, 2.5, 2.0])
+    cases = [
+        (plant_spurious_minimum(2, 6, seed=1, excess=1e-2), {Endpoint.rank_limited}),
+        (plant_spurious_minimum(2, 4, seed=1, excess=1e-2), {Endpoint.saddle}),
+        (matrix_denoising(rng, values, [0, 1], lam=0.02), {Endpoint.rank_limited}),
+        (matrix_denoising(rng, np.array([3.5, 3.0, 3.0, 2.0]), [0, 1], lam=0.02), {Endpoint.flat}),
+        (plant_tight_optimum(2, seed=0), {Endpoint.global_}),
+    ]
+    for (problem, u, v), expected in cases:
+        op = nl.TangentOperator.from_dense(features * problem.op.dense())
+        scaled = nl.Problem(op, outputs * problem.f0, outputs * problem.y, "squared", features * outputs * problem.lam)
+        size = np.sqrt(outputs / features)
+        assert classify_endpoint(problem, u, v, tolerance=TOLERANCE).endpoint in expected
+        assert classify_endpoint(scaled, size * u, size * v, tolerance=TOLERANCE).endpoint in expected
+        zero = classify_endpoint(scaled, 0 * u, 0 * v)
+        assert zero.endpoint is Endpoint.saddle
+        near = classify_endpoint(scaled, size * (u + 1e-7), size * v, tolerance=TOLERANCE)
+        assert near.endpoint in expected
