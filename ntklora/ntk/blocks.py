@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -26,14 +25,6 @@ def block_length(examples: int, rows_each: int, most: int) -> int:
     length = max(1, min(-(-ROWS // rows_each), most))
     blocks = -(-examples // length)
     return -(-examples // blocks)
-
-
-def in_blocks(x: Any, length: int) -> Any:
-    """`(N, ...)` -> `(blocks, length, ...)`, filled up with copies of the last example."""
-    examples = jax.tree.leaves(x)[0].shape[0]
-    blocks = -(-examples // length)
-    index = np.minimum(np.arange(blocks * length), examples - 1).reshape(blocks, length)
-    return jax.tree.map(lambda leaf: leaf[index], x)
 
 
 def fill_kernel(block: Callable[[Any, Any], Array], like: Any, blocks: tuple[int, int], symmetric: bool) -> Array:

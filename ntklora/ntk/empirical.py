@@ -33,7 +33,8 @@ def empirical_ntk(
     Errors: `ValueError` for an unknown target, an `f` that does not return `(K,)`, examples of different shapes.
     Source: [paper, JLR §2, after Jacot, Gabriel, Hongler 2018]; factored form [derived, theory §1.1].
 
-    >>> empirical_ntk(lambda p, x: p @ x, jnp.zeros((1, 2)), jnp.array([[1.0, 2.0], [3.0, 0.0]]))[:, :, 0, 0].tolist()
+    >>> import numpy as np
+    >>> empirical_ntk(lambda p, x: p @ x, np.zeros((1, 2)), np.array([[1.0, 2.0], [3.0, 0.0]]))[:, :, 0, 0].tolist()
     [[5.0, 3.0], [3.0, 9.0]]
     """
     left = as_batch(x1)

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from ntklora.ntk.blocks import ROWS, block_length, in_blocks
+from ntklora.ntk.blocks import ROWS, block_length
 from ntklora.ntk.shares import Gradients, Products, Share, TwoSidedProducts, grams_pay
 from ntklora.tangent.backward.cut import Cut
 from ntklora.tangent.backward.value import NotRead, Term, Value, full_axes
+from ntklora.tangent.examples import in_blocks
 from ntklora.tangent.memory import memory_allowance
 
 # Bytes that one parameter may take while a block is computed, where memory allows.

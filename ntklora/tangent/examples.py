@@ -27,3 +27,11 @@ def one_example(batch: Any) -> Any:
 def on_device(params: Any) -> Any:
     """`params` with NumPy arrays made JAX's; functions and numbers stay as they are."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, params)
+
+
+def in_blocks(x: Any, length: int) -> Any:
+    """`(N, ...)` -> `(blocks, length, ...)`, filled up with copies of the last example."""
+    examples = jax.tree.leaves(x)[0].shape[0]
+    blocks = -(-examples // length)
+    index = np.minimum(np.arange(blocks * length), examples - 1).reshape(blocks, length)
+    return jax.tree.map(lambda leaf: leaf[index], x)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from ntklora.tangent.backward.cut import cut_backward
 from ntklora.tangent.backward.layout import reshaped, transposed
 from ntklora.tangent.backward.value import NotRead, Term, Value
 from ntklora.tangent.blocks import Block, Dense, Factored, Transposed, TwoSided
-from ntklora.tangent.examples import as_batch, on_device, one_example
+from ntklora.tangent.examples import as_batch, in_blocks, on_device, one_example
 from ntklora.tangent.folding import Fold
 from ntklora.tangent.kernels import find_kernels
 from ntklora.tangent.memory import GIB, memory_allowance
@@ -25,6 +26,9 @@ Network = Callable[[Any, Any], Any]
 # Factored features may take this many times the room of dense ones: the theory's form is kept for small filters on
 # small images, and given up where a filter of 9 entries meets 784 positions.
 EXCESS = 64
+
+# Backward passes run at once, one for each example and output: more would hold their activations too.
+ROWS = 4096
 
 
 def tangent_features(f: Network, params: Any, x: Any, targets: Targets = MATRICES) -> TangentOperator:
@@ -76,11 +80,20 @@ def _compiled(f: Network, params: Any, x: Any, targets: Targets) -> TangentOpera
         basis = jnp.eye(cut.num_outputs, dtype=cut.dtype)
         return jax.vmap(of_output, in_axes=(None, 0), out_axes=(0, None))(one, basis)
 
-    linear, known = jax.vmap(of_example)(x)
+    linear, known = _in_pieces(of_example, x, max(1, ROWS // cut.num_outputs))
     blocks = {name: _block(linear[name], known[name]) for name in names}
     _refuse_too_large(blocks, plans)
     reasons = tuple((name, plans[name].reason) for name in names if plans[name].reason)
     return TangentOperator(blocks, len(names) == 1, reasons, tuple((name, plans[name].fold) for name in names))
+
+
+def _in_pieces(of_example: Callable[[Any], Any], x: Any, length: int) -> Any:
+    """`vmap(of_example)(x)`, some examples after the others."""
+    examples = jax.tree.leaves(x)[0].shape[0]
+    if examples <= length:
+        return jax.vmap(of_example)(x)
+    stacked = lax.map(jax.vmap(of_example), in_blocks(x, length))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:examples], stacked)
 
 
 def _matrix_parts(

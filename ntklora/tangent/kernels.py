@@ -59,6 +59,10 @@ def _walk(jaxpr: Any, seen: dict[Any, _Leaf], shapes: Mapping[str, tuple[int, ..
             constants = equation.params["num_consts"]
             inner = {var: leaf for var, leaf in zip(body.invars[:constants], inputs) if leaf is not None}
             _walk(body, inner, shapes, found)
+        elif name == "cond":
+            for branch in equation.params["branches"]:
+                inner = {var: leaf for var, leaf in zip(branch.jaxpr.invars, inputs[1:]) if leaf is not None}
+                _walk(branch.jaxpr, inner, shapes, found)
         elif name == "transpose" and inputs[0] is not None:
             axes = tuple(inputs[0].axes[axis] for axis in equation.params["permutation"])
             seen[equation.outvars[0]] = _Leaf(inputs[0].name, axes)

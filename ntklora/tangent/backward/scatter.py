@@ -45,20 +45,39 @@ def scatter_add(
         one_hot = one_hot * hit.astype(dtype).reshape(
             count, *(shape[axis] if i == axis else 1 for i in range(len(shape)))
         )
-    terms = []
-    for linear, known, data, _ in _update_terms(update):
-        # (t, batch..., window...) -> (t batch, operand axes), each with its own sizes
-        sides = []
-        for operand in (linear, known):
-            spread = jnp.broadcast_to(
-                operand, tuple(n if i - 1 not in batch else update.shape[i - 1] for i, n in enumerate(operand.shape))
-            )
-            ordered = spread.transpose(0, *(1 + i for i in batch), *(1 + i for i in window))
-            kept = dict(zip(others, ordered.shape[1 + len(batch) :]))
-            sides.append(ordered.reshape(-1, *(kept.get(i, 1) for i in range(len(shape)))))
-        repeated = jnp.tile(one_hot, (linear.shape[0], *(1,) * len(shape)))
-        terms.append(Term(sides[0], sides[1] * repeated, data or indices.data))
+    terms = [_scattered(term, one_hot, batch, window, rows, indices.data) for term in _update_terms(update)]
     return [(*target.terms, *terms)]
+
+
+def _scattered(
+    term: Term, one_hot: jax.Array, batch: list[int], window: tuple[int, ...], rows: tuple[int, ...], data: bool
+) -> Term:
+    """The term of the update, its batch axes contracted with `one_hot (S, axes of C)`.
+
+    Where one operand alone varies along the batch, its entries move; where both do, or a plain signal meets the
+    indices, the batch joins the sum over positions: an embedding's `Σ_s e_{index_s} signal_sᵀ`.
+    """
+    rank, others = one_hot.ndim - 1, [i for i in range(one_hot.ndim - 1) if i not in rows]
+    sides = []
+    for operand in (term.linear, term.known):
+        ordered = operand.transpose(0, *(1 + i for i in batch), *(1 + i for i in window))
+        kept = dict(zip(others, ordered.shape[1 + len(batch) :]))
+        sizes = [kept.get(i, 1) for i in range(rank)]
+        varies = any(operand.shape[1 + i] > 1 for i in batch)
+        sides.append((ordered, sizes, varies))
+    if sides[0][2] != sides[1][2] and term.data:
+        moved = []
+        for ordered, sizes, varies in sides:
+            flat = ordered.reshape(ordered.shape[0], -1, *sizes)
+            moved.append(jnp.sum(flat * one_hot[None], 1) if varies else flat[:, 0])
+        return Term(moved[0], moved[1], True)
+    count, merged = one_hot.shape[0], []
+    for ordered, sizes, varies in sides:
+        flat = ordered.reshape(ordered.shape[0], -1, *sizes)
+        flat = flat if varies else jnp.broadcast_to(flat, (flat.shape[0], count, *sizes))
+        merged.append(flat.reshape(-1, *sizes))
+    repeated = jnp.tile(one_hot, (term.linear.shape[0], *(1,) * rank))
+    return Term(merged[0], merged[1] * repeated, term.data or data)
 
 
 def _update_terms(update: Value) -> tuple[Term, ...]:

@@ -1,0 +1,85 @@
+"""Property: the kernel does not depend on how it is computed: in blocks, traced, from operands or from gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ntklora as nl
+from ntklora.ntk.shares import Gradients, Products, TwoSidedProducts, grams_pay
+from tests.tangent.networks import CASES, draw
+
+X = draw(11, 5, seed=1)
+
+
+def mlp():
+    case = CASES["own mlp"]()
+    rows = jax.vmap(jax.jacrev(case.f), (None, 0))(case.params, X)
+    rows = jnp.concatenate([leaf.reshape(11, 3, -1) for leaf in jax.tree.leaves(rows)], -1)
+    return case, jnp.einsum("ikp,jlp->ijkl", rows, rows)
+
+
+# Rows of a block: 3 outputs each, so one block, blocks of 4 examples, and of 2 in a loop over pairs.
+@pytest.mark.parametrize(("rows", "kept"), [(384, True), (12, True), (6, True), (384, False)])
+def test_blocks(monkeypatch, rows, kept):
+    case, expected = mlp()
+    monkeypatch.setattr("ntklora.ntk.blocks.ROWS", rows)
+    if not kept:
+        monkeypatch.setattr("ntklora.ntk.reading.memory_allowance", lambda: 2**10)
+    kernel = nl.empirical_ntk(lambda p, x: case.f(p, x), case.params, X)  # a new function: nothing cached
+    np.testing.assert_allclose(kernel, expected, atol=1e-13)
+    np.testing.assert_array_equal(kernel, kernel.transpose(1, 0, 3, 2))
+
+
+@pytest.mark.parametrize("rows", [384, 4])
+def test_other_examples_and_trace(monkeypatch, rows):
+    case, expected = mlp()
+    monkeypatch.setattr("ntklora.ntk.blocks.ROWS", rows)
+    f = lambda p, x: case.f(p, x)  # noqa: E731  a new function: nothing cached
+    np.testing.assert_allclose(nl.empirical_ntk(f, case.params, X[:3], X), expected[:3], atol=1e-13)
+    mean = jnp.einsum("ijkk->ij", expected) / 3
+    traced = nl.empirical_ntk(f, case.params, X, trace=True)
+    np.testing.assert_allclose(traced, mean, atol=1e-13)
+    np.testing.assert_array_equal(traced, traced.T)
+    np.testing.assert_allclose(nl.empirical_ntk(f, case.params, X, X[4:], trace=True), mean[:, 4:], atol=1e-13)
+
+
+def test_under_jit_and_in_single_precision():
+    case, expected = mlp()
+    params, x = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (case.params, X))
+    kernel = jax.jit(lambda p, x: nl.empirical_ntk(case.f, p, x))(params, x)
+    assert kernel.dtype == jnp.float32
+    np.testing.assert_allclose(kernel, expected, atol=1e-5)
+
+
+def test_targets_add_up():
+    case, expected = mlp()
+    weights = nl.empirical_ntk(case.f, case.params, X, targets="*/w")
+    biases = nl.empirical_ntk(case.f, case.params, X, targets=["*/b"])
+    np.testing.assert_allclose(weights + biases, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1, 3, 4), (2, 3, 1, 3, 4), (2, 3, 2, 3, 4)])
+@pytest.mark.parametrize("trace", [False, True])
+def test_grams_and_gradients_agree(shape, trace):
+    k, t, s, m, q = shape
+    signal, known = draw(4, k, t, s, m), draw(4, t, s, q)
+    one, two = Products(signal, known, True), Products(signal, known, False)
+    np.testing.assert_allclose(one.share(one, trace), two.share(two, trace), atol=1e-13)
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_both_sides_of_a_weight(trace):
+    upright = Products(draw(4, 2, 3, 1, 5), draw(4, 3, 1, 6), True)
+    flipped = Products(draw(4, 2, 2, 1, 6, seed=1), draw(4, 2, 1, 5, seed=1), True)
+    rows = upright.gradients().rows.reshape(4, 2, 5, 6)
+    rows = rows + flipped.gradients().rows.reshape(4, 2, 6, 5).swapaxes(2, 3)
+    written = Gradients(rows.reshape(4, 2, 30))
+    both = TwoSidedProducts(upright, flipped)
+    np.testing.assert_allclose(both.share(both, trace), written.share(written, trace), atol=1e-13)
+
+
+def test_operations_decide():
+    assert grams_pay((10, 1, 1, 512, 512), 38, False)
+    assert not grams_pay((10, 64, 1, 64, 576), 38, False)  # a convolution: 64 positions
+    assert grams_pay((10, 16, 1, 64, 4096), 38, False)
