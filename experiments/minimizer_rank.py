@@ -46,7 +46,7 @@ def run(cell: Cell) -> Row:
         "num_outputs": problem.num_outputs,
         "span_dimension": nl.span_dimension(problem),
         "rank": solution.rank,
-        "reduced_rank": max(rank_of(factor) for factor in (u.values() if isinstance(u, dict) else [u])),
+        "reduced_rank": largest_rank(reduced),
         "pataki_rank": nl.pataki_rank(problem.num_samples * problem.num_outputs),
         "gap": solution.gap,
         "reduced_gap": nl.duality_gap(problem, reduced).gap,
@@ -60,9 +60,13 @@ def product(u, v):
     return {name: u[name] @ v[name].T for name in u} if isinstance(u, dict) else u @ v.T
 
 
-def rank_of(factor: np.ndarray) -> int:
-    """Columns of a factor: what the reduction kept."""
-    return int(factor.shape[1])
+def largest_rank(delta) -> int:
+    """Singular values above 1e-7 of the largest, in the weight that has most of them: as `Solution.rank` counts."""
+    values = [
+        np.linalg.svd(matrix, compute_uv=False) for matrix in (delta.values() if isinstance(delta, dict) else [delta])
+    ]
+    largest = max(value[0] for value in values)
+    return max(int((value > 1e-7 * largest).sum()) for value in values)
 
 
 NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_random_labels")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,10 +16,13 @@ import jax
 from ntklora.data.dataset import Dataset, balanced_subset, binary_task, class_task, one_hot, random_labels
 from ntklora.data.digits import load_digits
 from ntklora.models import CNN, MLP, Transformer
-from ntklora.problem.networks import make_problem
 from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
+from ntklora.tangent.features import tangent_features
+from ntklora.tangent.operator import TangentOperator
+
+Array = Any
 
 # Confusable digits first: tasks of few classes then need more than one direction.
 _CLASSES = (3, 8, 5, 9, 1, 7, 2, 6, 0, 4)
@@ -98,9 +102,18 @@ def linearized_digits(
     take `num_outputs`.
     """
     data = digits_task(num_samples, num_outputs, loss, labels, seed)
-    net = initialized_network(network, num_outputs, seed)
-    problem = make_problem(net.apply, net.params, data.x, data.y, targets=net.targets, loss=loss, lam=0.0)
+    op, f0 = _tangent_features(Network(network), num_samples, num_outputs, seed)
+    problem = Problem(op, f0, data.y, loss, 0.0)
     return problem.with_lam(lam_ratio * lam_max(problem))
+
+
+# Features depend on neither labels, loss nor λ: grids over those read them again instead of tracing the network again.
+@lru_cache(maxsize=64)
+def _tangent_features(network: Network, num_samples: int, num_outputs: int, seed: int) -> tuple[TangentOperator, Array]:
+    x = digits_task(num_samples, num_outputs, "squared", Labels.TRUE, seed).x
+    net = initialized_network(network, num_outputs, seed)
+    op = tangent_features(net.apply, net.params, x, targets=net.targets)
+    return op, jax.vmap(net.apply, (None, 0))(net.params, x)
 
 
 def digits_problem(
