@@ -63,11 +63,13 @@ class HRP(Initialization):
 
     def __call__(self, problem: Problem, rank: int, key: PRNGKeyArray) -> tuple[Matrices, Matrices]:
         """Preheat, decompose, and start the main stage from what was learnt."""
+        return self.continue_from(problem, rank, self.preheat(problem, key))
+
+    def continue_from(self, problem: Problem, rank: int, path: Path) -> tuple[Matrices, Matrices]:
+        """The main stage's `(u, v)` by name after this preheat."""
         if rank > self.preheat_rank:
             raise ValueError(f"preheat_rank = {self.preheat_rank} must be at least rank = {rank}")
-        path = self.preheat(problem, key)
-        us, vs = problem.op.as_dict(path.u), problem.op.as_dict(path.v)
-        found = leading_directions(us, vs, rank)
+        found = leading_directions(problem.op.as_dict(path.u), problem.op.as_dict(path.v), rank)
         starts = {name: start_from(directions, self.start, self.norm) for name, directions in found.items()}
         return {name: left for name, (left, _) in starts.items()}, {name: right for name, (_, right) in starts.items()}
 

@@ -1,0 +1,165 @@
+"""H6: what high-rank preheating gains over a random direction, and where it gains nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ntklora.adapters.hrp import HRP
+from ntklora.adapters.initializations import Gaussian, Orthonormal, ZeroLeft
+from ntklora.adapters.training import Trained
+from ntklora.claims._evidence import (
+    Draws,
+    Finding,
+    compare_mean,
+    compare_order,
+    compare_values,
+    evidence,
+    required_draws,
+)
+from ntklora.claims._factorization import Nested, Tilted, instance, train_draws
+from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.theory import hrp
+
+_SHAPE = (8, 16)
+_RANK = 4
+_LOW_RANK = np.array([2.0, 1.8, 1.6, 1.4])  # rank M ≤ r: the bound is attained
+_DECAYING = np.arange(1.0, 9.0) ** -0.5
+_FLAT = np.ones(16)  # as many equal values as columns
+# Preheating rank, draw of A_p, preheating steps: any T does for an orthonormal A_p, a Gaussian one must converge.
+_CELLS = {
+    Profile.smoke: ((8, Orthonormal(), 5),),
+    Profile.default: ((8, Orthonormal(), 5), (12, Orthonormal(), 5), (6, Gaussian(0.25), 200)),
+    Profile.full: (
+        *((rank, Orthonormal(), 5) for rank in (6, 8, 10, 12, 14)),
+        (6, Gaussian(0.25), 200),
+        (8, Gaussian(0.25), 1000),
+    ),
+}
+_ERROR = 0.02  # of R/b: a mean off by this much is refuted
+_MAIN_STEPS = 10  # A0 has orthonormal columns: each step leaves a hundredth of the error
+
+
+def _check(profile: Profile) -> Evidence:
+    """Equality for a target of low rank, the bound beyond, monotone in R, nothing for a flat spectrum."""
+    cells = _CELLS[profile]
+    tests = 3 * len(cells)
+    findings = [f for cell in cells for f in (_equality(cell, tests), *_bounds(cell, tests))]
+    ranks = (4, 8, 16) if profile is Profile.smoke else (4, 6, 8, 10, 12, 14, 16)
+    return evidence([*findings, *_monotone(ranks), _flat()])
+
+
+def _equality(cell: tuple[int, ZeroLeft, int], num_tests: int, draws: Draws | None = None) -> Finding:
+    preheat_rank, random, steps = cell
+    predicted = hrp.preheated_mean(_LOW_RANK, _SHAPE[1], preheat_rank, _RANK)
+    assert predicted is not None
+    # With rank M ≤ r the loss is ½‖M(I − P_R)‖²: the variance is that of H2 at rank R.
+    deviation = hrp.random_variance(_LOW_RANK, _SHAPE[1], preheat_rank) ** 0.5
+    if draws is None:
+        draws = _simulate(_LOW_RANK, preheat_rank, _num_draws(preheat_rank, num_tests), random=random, steps=steps)
+    name = f"mean, rank M = {_RANK}, R = {preheat_rank}, {type(random).__name__} A_p"
+    return compare_mean(name, draws.loss, predicted, num_tests, deviation=deviation, excess=draws.excess)
+
+
+def _num_draws(preheat_rank: int, num_tests: int) -> int:
+    effect = _ERROR * preheat_rank / _SHAPE[1] * hrp.loss_at_zero(_LOW_RANK)
+    return required_draws(hrp.random_variance(_LOW_RANK, _SHAPE[1], preheat_rank) ** 0.5, effect, num_tests)
+
+
+def _bounds(cell: tuple[int, ZeroLeft, int], num_tests: int, draws: Draws | None = None) -> list[Finding]:
+    preheat_rank, random, steps = cell
+    draws = draws or _simulate(_DECAYING, preheat_rank, 1000, random=random, steps=steps)
+    name = f"decaying spectrum, R = {preheat_rank}, {type(random).__name__} A_p"
+    levels = {
+        "at most the bound": hrp.preheated_bound(_DECAYING, _SHAPE[1], preheat_rank, _RANK),
+        "at most random": hrp.random_mean(_DECAYING, _SHAPE[1], _RANK),
+    }
+    return [
+        compare_mean(f"{what}, {name}", draws.loss, level, num_tests, excess=draws.excess, at_most=True)
+        for what, level in levels.items()
+    ]
+
+
+def _monotone(preheat_ranks: tuple[int, ...]) -> list[Finding]:
+    """Nested A_p: every draw's loss falls with R, from R = r (random) to R = b (Eckart–Young)."""
+    runs = [_simulate(_DECAYING, preheat_rank, 100, random=Nested()) for preheat_rank in preheat_ranks]
+    return [
+        compare_order(f"largest rise from R = {low} to {high}, nested A_p", later, earlier, 1e-9)
+        for low, high, earlier, later in zip(preheat_ranks, preheat_ranks[1:], runs, runs[1:])
+    ]
+
+
+def _flat() -> Finding:
+    draws = _simulate(_FLAT, 8, 50, shape=(16, 16))
+    predicted = hrp.random_mean(_FLAT, 16, _RANK)
+    return compare_values("each draw, flat spectrum, R = 8", draws.loss, predicted, 1e-9, excess=draws.excess)
+
+
+def _simulate(
+    sigma: np.ndarray,
+    preheat_rank: int,
+    draws: int,
+    *,
+    random: ZeroLeft | None = None,
+    steps: int = 5,
+    shape: tuple[int, int] = _SHAPE,
+    preheat: Trained = Trained.left,
+    main: Trained = Trained.left,
+    main_steps: int = _MAIN_STEPS,
+) -> Draws:
+    start = HRP(preheat_rank, steps, random=random or Orthonormal(), trained=preheat)
+    target = instance(shape, sigma, seed=4)
+    return train_draws(target, _RANK, draws, 5, initialization=start, steps=main_steps, trained=main)
+
+
+def _equality_control(draws: Draws) -> Evidence:
+    return evidence([_equality((8, Orthonormal(), 5), 1, draws)])
+
+
+def _one_rank_less(profile: Profile) -> Evidence:
+    return _equality_control(_simulate(_LOW_RANK, 7, _num_draws(8, 1)))
+
+
+def _directed(profile: Profile) -> Evidence:
+    right = np.linalg.svd(instance(_SHAPE, _LOW_RANK, seed=4))[2].T
+    # Standard deviation 2 along the leading right singular vector of M, 1 along the others.
+    tilt = right * np.where(np.arange(16) < 1, 2.0, 1.0) @ right.T
+    return _equality_control(_simulate(_LOW_RANK, 8, 500, random=Tilted(0.25 * tilt), steps=400))
+
+
+def _classic_preheat(profile: Profile) -> Evidence:
+    return _equality_control(_simulate(_LOW_RANK, 8, 100, preheat=Trained.both, steps=200))
+
+
+def _classic_main_stage(profile: Profile) -> Evidence:
+    return _equality_control(_simulate(_LOW_RANK, 8, 100, main=Trained.both, main_steps=200))
+
+
+def _stopped_early(profile: Profile) -> Evidence:
+    return _equality_control(_simulate(_LOW_RANK, 8, _num_draws(8, 1), random=Gaussian(0.25), steps=10))
+
+
+def _gain_on_flat(profile: Profile) -> Evidence:
+    """A gain of one per cent over a random direction, claimed for the flat spectrum."""
+    draws = _simulate(_FLAT, 8, 50, shape=(16, 16))
+    claimed = 0.99 * hrp.random_mean(_FLAT, 16, _RANK)
+    return evidence([compare_mean("mean, flat spectrum", draws.loss, claimed, 1, excess=draws.excess, at_most=True)])
+
+
+claim = Claim(
+    id="H6",
+    statement="High-rank preheating at rank R, then LoRA of rank r on the leading right directions with A frozen: "
+    "E L <= (1 - R/b) L0 + (R/b) L_EY, equal to (1 - R/b) L0 if rank M <= r; falls with R for nested A_p; never worse "
+    "than a random direction; no gain for a flat spectrum",
+    source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
+    label=Label.derived,
+    version=1,
+    check=_check,
+    controls=(
+        Control("preheated at rank R - 1", Outcome.refuted, _one_rank_less),
+        Control("A_p leans towards M's leading direction", Outcome.refuted, _directed),
+        Control("classic preheat", Outcome.refuted, _classic_preheat),
+        Control("classic main stage", Outcome.refuted, _classic_main_stage),
+        Control("preheat with a Gaussian A_p stops after 10 steps", Outcome.inconclusive, _stopped_early),
+        Control("a gain claimed for the flat spectrum", Outcome.refuted, _gain_on_flat),
+    ),
+)

@@ -1,0 +1,31 @@
+"""The claims about random and preheated directions hold in the smoke profile, and see what they must see.
+
+All their controls run in `make reproduce`, whose exit status they decide; here is one of each kind.
+"""
+
+import pytest
+
+from ntklora.claims import Outcome, Profile
+from ntklora.claims.asymmetric_training import claim as h1
+from ntklora.claims.preheating import claim as h6
+from ntklora.claims.random_direction import claim as h2
+
+
+@pytest.mark.parametrize("claim", [h1, h2, h6], ids=lambda claim: claim.id)
+def test_claim_is_consistent(claim):
+    found = claim.check(Profile.smoke)
+    assert found.outcome == Outcome.consistent
+    assert found.margin >= 0
+
+
+@pytest.mark.parametrize(
+    ("claim", "name"),
+    [
+        (h1, "the limit is read after 20 steps"),
+        (h2, "the mean rank is simulated 2% too high"),
+        (h6, "a gain claimed for the flat spectrum"),
+    ],
+)
+def test_control_comes_out_as_expected(claim, name):
+    (control,) = (control for control in claim.controls if control.name == name)
+    assert control.check(Profile.smoke).outcome == control.expected
