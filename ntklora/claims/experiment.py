@@ -30,7 +30,7 @@ def claims_experiment() -> Experiment:
         for profile in Profile
     }
     question = "What does the evidence say of each statement of the theory?"
-    return Experiment("claims", 1, question, COLUMNS, grids, _run, chunk=1)
+    return Experiment("claims", 1, question, COLUMNS, grids, _run, chunk=1, shapes=("claim",))
 
 
 def results_of(rows: Sequence[Row]) -> list[ClaimResult]:

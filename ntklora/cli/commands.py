@@ -53,6 +53,8 @@ class Reproduce:
     """Folder of the results; results/<profile> when not given."""
     force: bool = False
     """Compute everything again."""
+    jobs: int | None = None
+    """Processes; one per core when not given."""
     json: bool = False
     """One JSON document on standard output."""
 
@@ -67,6 +69,8 @@ class Figures:
     """How much work."""
     out: Path | None = None
     """Folder of the results; results/<profile> when not given."""
+    jobs: int | None = None
+    """Processes; one per core when not given."""
     json: bool = False
     """One JSON document on standard output."""
 

@@ -20,7 +20,7 @@ def run(options: Figures) -> Answer:
         raise Mistake(str(error)) from error
     needed = dict.fromkeys(name for figure in chosen for name in figure.experiments)
     store = open_store(options.out, options.profile)
-    tallies = compute([experiments[name] for name in needed], options.profile, store)
+    tallies = compute([experiments[name] for name in needed], options.profile, store, jobs=options.jobs)
     plotted = write_figures(chosen, experiments, store, options.profile, store.root / "figures")
     document = {
         "profile": options.profile,

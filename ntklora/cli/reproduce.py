@@ -19,7 +19,8 @@ def run(options: Reproduce) -> Answer:
     """Everything; the last line on standard output names the report."""
     store = open_store(options.out, options.profile)
     claims = claims_experiment()
-    tallies = compute([*all_experiments().values(), claims], options.profile, store, force=options.force)
+    experiments = [*all_experiments().values(), claims]
+    tallies = compute(experiments, options.profile, store, jobs=options.jobs, force=options.force)
     report = build(store.root, options.profile)
     results = results_of(store.rows(claims, claims.cells(options.profile)))
     status = PARTIAL if any(tally.failed for tally in tallies.values()) else exit_status(results)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ntklora.claims.experiment import claims_experiment
 from ntklora.cli.answer import Mistake
+from ntklora.sweeps.catalogue import all_experiments, named
 from ntklora.sweeps.experiment import Experiment
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.provenance import command_line
-from ntklora.sweeps.runner import Tally, run_experiment
+from ntklora.sweeps.runner import Tally, run_experiments
 from ntklora.sweeps.store import Store
 
 
@@ -27,17 +30,32 @@ def open_store(out: Path | None, profile: Profile) -> Store:
     return Store(folder)
 
 
+def find_experiment(name: str) -> Experiment:
+    """An experiment by name, the claims among them; other processes call this."""
+    return named(_known(), name, "experiment")
+
+
+@cache
+def _known() -> dict[str, Experiment]:
+    claims = claims_experiment()
+    return {**all_experiments(), claims.name: claims}
+
+
 def compute(
-    experiments: Sequence[Experiment], profile: Profile, store: Store, *, force: bool = False
+    experiments: Sequence[Experiment], profile: Profile, store: Store, *, jobs: int | None, force: bool = False
 ) -> dict[str, Tally]:
-    """Run what is missing of each experiment, failed cells included; Ctrl-C ends with the command that goes on."""
-    tallies: dict[str, Tally] = {}
+    """Run what is missing of each experiment, failed cells included, in `jobs` processes (None: one per core).
+
+    Ctrl-C keeps what is done and ends with the command that goes on.
+    """
+    jobs = os.cpu_count() or 1 if jobs is None else jobs
+    if jobs < 1:
+        raise Mistake(f"--jobs is {jobs}: at least 1 process")
+    requests = [(experiment, experiment.cells(profile)) for experiment in experiments]
     try:
-        for experiment in experiments:
-            cells = experiment.cells(profile)
-            tallies[experiment.name] = run_experiment(experiment, cells, store, force=force, retry_failed=True)
-            if tallies[experiment.name].interrupted:
-                raise KeyboardInterrupt
+        tallies = run_experiments(requests, store, jobs=jobs, find=find_experiment, force=force, retry_failed=True)
+        if any(tally.interrupted for tally in tallies.values()):
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"finished cells are kept; to go on: {command_line()}") from None
     return tallies

@@ -75,6 +75,7 @@ class Experiment:
     profiles: Mapping[Profile, tuple[Grid, ...]]
     run: Callable[[Cell], Row]
     chunk: int = 8  # cells per shard of the store
+    shapes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -85,6 +86,9 @@ class Experiment:
             if column.kind not in KINDS:
                 raise ValueError(f"experiment {self.name}: column {column.name} has kind {column.kind}, not in {KINDS}")
         names = [*self.parameters, *(column.name for column in self.columns), *RECORD]
+        unknown = sorted(set(self.shapes) - set(self.parameters))
+        if self.parameters and unknown:
+            raise ValueError(f"experiment {self.name}: shapes names {unknown}, which are no parameters")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(

@@ -23,7 +23,7 @@ def graceful_interruption() -> Iterator[Interruption]:
     Outside the main thread signals cannot be caught, so that Ctrl-C keeps its usual meaning.
     """
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    if not _in_main_thread():
         yield interruption
         return
 
@@ -31,10 +31,27 @@ def graceful_interruption() -> Iterator[Interruption]:
         if interruption.requested:
             raise KeyboardInterrupt
         interruption.requested = True
-        print("finishing the running cell; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        print("finishing what is running; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
         yield interruption
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ignoring_interruption() -> Iterator[None]:
+    """Within, Ctrl-C does nothing, nor in the processes started meanwhile, which inherit that for good."""
+    if not _in_main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,20 +1,18 @@
-"""The runner: compute the cells that the store lacks, in this process, one after another.
+"""The runner: compute the cells that the store lacks, and keep every row as soon as a shard is full.
 
 A cell that raises or turns NaN is a row with its status and reason, and the run goes on.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from time import perf_counter
 from typing import Any, NamedTuple
 
-from ntklora.sweeps.experiment import Cell, CellStatus, Column, Experiment, Numerics, Row, current_numerics
-from ntklora.sweeps.failure import describe_failure
+from ntklora.sweeps.execution import Find, Group, Task, in_processes, in_this_process
+from ntklora.sweeps.experiment import Cell, CellStatus, Experiment, Row
 from ntklora.sweeps.interruption import graceful_interruption
 from ntklora.sweeps.progress import show_progress
-from ntklora.sweeps.provenance import now, provenance, revision
+from ntklora.sweeps.provenance import now, provenance
 from ntklora.sweeps.store import Store
 
 
@@ -30,95 +28,106 @@ class Tally(NamedTuple):
 def run_experiment(
     experiment: Experiment, cells: Sequence[Cell], store: Store, *, force: bool = False, retry_failed: bool = False
 ) -> Tally:
-    """Compute what is missing of `cells`, everything with `force`, failed rows again with `retry_failed`.
+    """Compute what is missing of `cells` in this process; see `run_experiments`."""
+    return run_experiments([(experiment, cells)], store, force=force, retry_failed=retry_failed)[experiment.name]
 
-    Rows are written in shards of `experiment.chunk` cells; when the run stops early, for whatever reason, the finished
-    cells of the last shard are kept.
+
+def run_experiments(
+    requests: Sequence[tuple[Experiment, Sequence[Cell]]],
+    store: Store,
+    *,
+    jobs: int = 1,
+    find: Find | None = None,
+    force: bool = False,
+    retry_failed: bool = False,
+) -> dict[str, Tally]:
+    """Compute what is missing of each experiment's cells, everything with `force`, failed rows with `retry_failed`.
+
+    With `jobs > 1`, in as many processes, which `find` experiments by name. Rows are written in shards of
+    `experiment.chunk` cells; when the run stops early, for whatever reason, finished cells are kept.
     """
-    set_aside = store.set_aside_unreadable(experiment)
-    todo = list(cells) if force else store.missing(experiment, cells, retry_failed=retry_failed)
-    if not todo:
-        return Tally(len(cells), 0, _failures(store.rows(experiment, cells)), False)
-    runs = store.manifest(experiment)
-    run = {**provenance(), "asked": len(todo), "set_aside": [path.name for path in set_aside]}
-    store.write_spec(experiment, cells)
-    store.write_manifest(experiment, [*runs, run])
-    pending: list[Row] = []
-    computed = 0
-    numerics = current_numerics()
-    with graceful_interruption() as interruption, show_progress(experiment.name, len(todo)) as advance:
-        try:
-            for cell in todo:
-                row = run_cell(experiment, cell, numerics)
-                pending.append(row)
-                computed += 1
-                advance(row["status"] != CellStatus.ok)
-                if len(pending) == experiment.chunk:
-                    store.write(experiment, pending)
-                    pending = []
-                if interruption.requested:
-                    break
-        finally:
-            if pending:
-                store.write(experiment, pending)
-            store.write_manifest(experiment, [*runs, {**run, "computed": computed, "finished": now()}])
-    failed = _failures(store.rows(experiment, cells))
-    return Tally(len(cells), computed, failed, computed < len(todo))
+    experiments = {experiment.name: experiment for experiment, _ in requests}
+    open_runs: dict[str, _Run] = {}
+    for experiment, cells in requests:
+        set_aside = store.set_aside_unreadable(experiment)
+        todo = list(cells) if force else store.missing(experiment, cells, retry_failed=retry_failed)
+        if todo:
+            open_runs[experiment.name] = _Run(experiment, cells, todo, [path.name for path in set_aside], store)
+    groups = [group for run in open_runs.values() for group in _groups(run.experiment, run.todo)]
+    total = sum(len(group) for group in groups)
+    interrupted = False
+    if groups:
+        title = ", ".join(open_runs) if len(open_runs) < 3 else f"{len(open_runs)} experiments"
+        with graceful_interruption() as interruption, show_progress(title, total) as advance:
 
+            def stopping() -> bool:
+                return interruption.requested
 
-def run_cell(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:
-    """The row of one cell: its parameters, its columns, and what the store records beside them."""
-    start = perf_counter()
-    values: dict[str, Any] = dict.fromkeys(column.name for column in experiment.columns)
-    status, reason = CellStatus.ok, None
-    # The border where an exception becomes a row: one bad cell must not cost a night.
-    try:
-        values = _checked(experiment.columns, experiment.run(dict(cell)))
-    except Exception as error:
-        status, reason = CellStatus.error, describe_failure(error)
-    nans = [name for name, value in values.items() if _has_nan(value)]
-    if nans:
-        status, reason = CellStatus.nan, f"NaN in {', '.join(nans)}"
-    record = {
-        "key": experiment.key(cell, numerics),
-        "status": int(status),
-        "reason": reason,
-        "seconds": perf_counter() - start,
-        "date": now(),
-        "revision": revision(),
+            if find is not None and min(jobs, len(groups)) > 1:
+                done = in_processes(groups, find, min(jobs, len(groups)), stopping)
+            else:
+                done = in_this_process(groups, experiments, stopping)
+            try:
+                for task, row in done:
+                    open_runs[task.experiment].keep(row)
+                    advance(row["status"] != CellStatus.ok)
+            finally:
+                done.close()
+                for run in open_runs.values():
+                    run.close()
+        interrupted = sum(run.computed for run in open_runs.values()) < total
+    return {
+        experiment.name: Tally(
+            requested=len(cells),
+            computed=open_runs[experiment.name].computed if experiment.name in open_runs else 0,
+            failed=sum(row["status"] != CellStatus.ok for row in store.rows(experiment, cells)),
+            interrupted=interrupted,
+        )
+        for experiment, cells in requests
     }
-    return {**cell, **values, **record}
 
 
-def _failures(rows: Sequence[Row]) -> int:
-    return sum(row["status"] != CellStatus.ok for row in rows)
+class _Run:
+    """The rows of one experiment on their way to the store."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        cells: Sequence[Cell],
+        todo: Sequence[Cell],
+        set_aside: Sequence[str],
+        store: Store,
+    ) -> None:
+        self.experiment, self.todo, self.store = experiment, todo, store
+        self.computed = 0
+        self.pending: list[Row] = []
+        self.before = store.manifest(experiment)
+        self.entry: dict[str, Any] = {**provenance(), "asked": len(todo), "set_aside": list(set_aside)}
+        store.write_spec(experiment, cells)
+        store.write_manifest(experiment, [*self.before, self.entry])
+
+    def keep(self, row: Row) -> None:
+        """Take a row; write a shard when there are enough."""
+        self.computed += 1
+        self.pending.append(row)
+        if len(self.pending) >= self.experiment.chunk:
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left, and say in the manifest how far the run came."""
+        if self.pending:
+            self._write()
+        finished = {**self.entry, "computed": self.computed, "finished": now()}
+        self.store.write_manifest(self.experiment, [*self.before, finished])
+
+    def _write(self) -> None:
+        self.store.write(self.experiment, self.pending)
+        self.pending = []
 
 
-def _checked(columns: Sequence[Column], values: Row) -> dict[str, Any]:
-    expected = {column.name for column in columns}
-    if set(values) != expected:
-        raise ValueError(f"the row has {sorted(values)}, the experiment declares {sorted(expected)}")
-    return {column.name: _converted(column, values[column.name]) for column in columns}
-
-
-def _converted(column: Column, value: Any) -> Any:
-    """A plain Python value of the column's kind: NumPy's and JAX's scalars and arrays are unpacked, None is kept."""
-    if value is None:
-        return None
-    plain = value.tolist() if hasattr(value, "tolist") else value
-    item = getattr(column.kind, "__args__", (column.kind,))[0]
-    if column.kind is item:
-        return _cast(column, item, plain)
-    return [_cast(column, item, each) for each in plain]
-
-
-def _cast(column: Column, kind: type, value: Any) -> Any:
-    converted = kind(value)
-    if kind is not float and converted != value:
-        raise ValueError(f"column {column.name} holds {value!r}, which is no {kind.__name__}")
-    return converted
-
-
-def _has_nan(value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return any(isinstance(each, float) and math.isnan(each) for each in values)
+def _groups(experiment: Experiment, todo: Sequence[Cell]) -> list[Group]:
+    groups: dict[tuple[Any, ...], list[Task]] = {}
+    for cell in todo:
+        shape = tuple(cell[name] for name in experiment.shapes)
+        groups.setdefault(shape, []).append(Task(experiment.name, cell))
+    return list(groups.values())

@@ -89,30 +89,31 @@ def computed(tmp_path):
 def test_the_last_line_names_the_report_and_a_second_run_computes_nothing(shipped, tmp_path, capsys):
     out = tmp_path / "results"
     for _ in range(2):
-        done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", out)
+        done = main_here(capsys, "reproduce", "--jobs", 1, "--profile", "smoke", "--out", out)
         assert done.status == 0
         assert done.out.splitlines()[-1] == f"report: {out / 'report.html'}"
     assert len(computed(tmp_path)) == 6
     assert "Ladders stand." in (out / "report.html").read_text()
     assert (out / "ladder" / "spec.json").exists()
-    main_here(capsys, "reproduce", "--profile", "smoke", "--out", out, "--force")
+    main_here(capsys, "reproduce", "--jobs", 1, "--profile", "smoke", "--out", out, "--force")
     assert len(computed(tmp_path)) == 12
 
 
 def test_failed_cells_give_status_3_and_are_tried_again(shipped, tmp_path, capsys):
     shipped(bad=(2, 5))
-    done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", tmp_path / "results", "--json")
+    done = main_here(capsys, "reproduce", "--jobs", 1, "--profile", "smoke", "--out", tmp_path / "results", "--json")
     assert done.status == 3
     assert done.document["experiments"]["ladder"] == {"cells": 6, "computed": 6, "failed": 2}
     shipped(bad=())
-    done = main_here(capsys, "reproduce", "--profile", "smoke", "--out", tmp_path / "results", "--json")
+    done = main_here(capsys, "reproduce", "--jobs", 1, "--profile", "smoke", "--out", tmp_path / "results", "--json")
     assert (done.status, done.document["experiments"]["ladder"]["computed"]) == (0, 2)
 
 
 def test_ctrl_c_keeps_what_is_done_and_prints_the_command_that_goes_on(shipped, tmp_path):
     shipped(pause=0.3)
     code = HERE.format(root=str(ROOT), shipped=str(tmp_path / "shipped"))
-    arguments = [sys.executable, "-c", code, "reproduce", "--profile", "smoke", "--out", str(tmp_path / "out")]
+    command = ["reproduce", "--jobs", "1", "--profile", "smoke", "--out", str(tmp_path / "out")]
+    arguments = [sys.executable, "-c", code, *command]
     running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = Path(tmp_path / "log")
     for _ in range(600):
@@ -123,7 +124,7 @@ def test_ctrl_c_keeps_what_is_done_and_prints_the_command_that_goes_on(shipped, 
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "Traceback" not in err
-    assert "reproduce --profile smoke --out" in err.splitlines()[-1]
+    assert "reproduce --jobs 1 --profile smoke --out" in err.splitlines()[-1]
     assert out == ""
     done = len(computed(tmp_path))
     assert 2 <= done < 6

@@ -1,5 +1,8 @@
 """A cheap experiment with everything that can happen to a cell: the sweep's tests run it."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +11,17 @@ from ntklora.sweeps import Column, Experiment, Profile
 
 
 def run(cell):
-    """Height of a ladder; seven rungs break it, thirteen give no number."""
+    """Height of a ladder; seven rungs break it, thirteen give no number, 17 end the process, 19 ask it to stop."""
     if "log" in cell:
         with Path(cell["log"]).open("a") as log:
             log.write(f"{cell['rungs']} {cell['seed']}\n")
     if cell["rungs"] == 7:
         raise RuntimeError("seven rungs")
+    if cell["rungs"] == 17:
+        os._exit(9)
+    if cell["rungs"] == 19:
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(0.5)
     draw = np.random.default_rng(cell["seed"]).normal(size=cell["rungs"])
     height = np.nan if cell["rungs"] == 13 else draw.sum()
     return {"height": height, "steps": draw, "rungs_seen": np.int32(cell["rungs"]), "owner": None}
@@ -34,4 +42,11 @@ def ladder(log, rungs=(2, 3, 5), chunk=2, version=1):
         profiles={Profile.smoke: ({"rungs": tuple(rungs), "seed": (0, 1), "log": str(log)},)},
         run=run,
         chunk=chunk,
+        shapes=("rungs",),
     )
+
+
+def find(name):
+    """What another process is told to look for; where the log is, the cell says."""
+    assert name == "ladder"
+    return ladder("")

@@ -63,6 +63,7 @@ def test_a_key_does_not_depend_on_order_question_or_chunk():
         ({"columns": (Column("height", complex, ""),)}, "kind"),
         ({"columns": (Column("rungs", float, ""),)}, "rungs"),
         ({"columns": (Column("status", int, ""),)}, "status"),
+        ({"shapes": ("height",)}, "no parameters"),
         ({"profiles": {Profile.smoke: ({"a": 1}, {"b": 1})}}, "axes"),
         ({"profiles": {Profile.smoke: ({"a": (1, 2.0)},)}}, "axis a"),
     ],

@@ -1,0 +1,81 @@
+"""One cell: from its parameters to its row, whatever happens on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+from ntklora.sweeps.experiment import Cell, CellStatus, Column, Experiment, Numerics, Row
+from ntklora.sweeps.failure import describe_failure
+from ntklora.sweeps.provenance import now, revision
+
+
+def run_cell(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:
+    """The row of one cell: its parameters, its columns, and what the store records beside them."""
+    start = perf_counter()
+    # The border where an exception becomes a row: one bad cell must not cost a night.
+    try:
+        values = _checked(experiment.columns, experiment.run(dict(cell)))
+    except Exception as error:
+        return failed_row(experiment, cell, numerics, describe_failure(error), perf_counter() - start)
+    nans = [name for name, value in values.items() if _has_nan(value)]
+    status, reason = (CellStatus.nan, f"NaN in {', '.join(nans)}") if nans else (CellStatus.ok, None)
+    return {**cell, **values, **_record(experiment, cell, numerics, status, reason, perf_counter() - start)}
+
+
+def failed_row(
+    experiment: Experiment, cell: Cell, numerics: Numerics, reason: str, seconds: float | None = None
+) -> Row:
+    """The row of a cell that gave no values, and why."""
+    nothing = dict.fromkeys(column.name for column in experiment.columns)
+    return {**cell, **nothing, **_record(experiment, cell, numerics, CellStatus.error, reason, seconds)}
+
+
+def _record(
+    experiment: Experiment,
+    cell: Cell,
+    numerics: Numerics,
+    status: CellStatus,
+    reason: str | None,
+    seconds: float | None,
+) -> dict[str, Any]:
+    return {
+        "key": experiment.key(cell, numerics),
+        "status": int(status),
+        "reason": reason,
+        "seconds": seconds,
+        "date": now(),
+        "revision": revision(),
+    }
+
+
+def _checked(columns: Sequence[Column], values: Row) -> dict[str, Any]:
+    expected = {column.name for column in columns}
+    if set(values) != expected:
+        raise ValueError(f"the row has {sorted(values)}, the experiment declares {sorted(expected)}")
+    return {column.name: _converted(column, values[column.name]) for column in columns}
+
+
+def _converted(column: Column, value: Any) -> Any:
+    """A plain Python value of the column's kind: NumPy's and JAX's scalars and arrays are unpacked, None is kept."""
+    if value is None:
+        return None
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    item = getattr(column.kind, "__args__", (column.kind,))[0]
+    if column.kind is item:
+        return _cast(column, item, plain)
+    return [_cast(column, item, each) for each in plain]
+
+
+def _cast(column: Column, kind: type, value: Any) -> Any:
+    converted = kind(value)
+    if kind is not float and converted != value:
+        raise ValueError(f"column {column.name} holds {value!r}, which is no {kind.__name__}")
+    return converted
+
+
+def _has_nan(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(each, float) and math.isnan(each) for each in values)
