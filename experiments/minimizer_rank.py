@@ -125,4 +125,5 @@ experiment = Experiment(
         ),
     },
     run=run,
+    shapes=("family", "num_samples", "outputs", "loss"),
 )

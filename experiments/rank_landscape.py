@@ -105,5 +105,6 @@ experiment = Experiment(
         ),
     },
     run=run,
+    shapes=("family", "num_samples"),
     chunk=24,
 )

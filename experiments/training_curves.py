@@ -84,4 +84,5 @@ experiment = Experiment(
         ),
     },
     run=run,
+    shapes=("network", "labels", "num_samples"),
 )
