@@ -47,6 +47,7 @@ _HOME = {
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
     "train_full": "ntklora.solvers.proximal",
+    "solve_path": "ntklora.certified.optimum",
     "find_endpoints": "ntklora.certified.endpoints",
     "survey_landscape": "ntklora.certified.landscape",
     "judge_endpoints": "ntklora.certified.landscape",

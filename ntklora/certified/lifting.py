@@ -14,6 +14,7 @@ import numpy as np
 
 from ntklora.problem.objective import dual_vector, gradient_matrices, kkt_matrices, objective, stack
 from ntklora.problem.problem import Problem
+from ntklora.solvers.scale import scale_of
 
 Matrices = dict[str, Any]
 
@@ -69,8 +70,11 @@ def _best_length(problem: Problem, u: Matrices, v: Matrices, name: str, directio
         longer_v = v | {name: np.concatenate([v[name], column[rows:]], 1)}
         return float(objective(problem, longer_u, longer_v))
 
-    size = max(float(np.linalg.norm(stack(u[k], v[k]), 2)) ** 2 for k in u)
-    return minimize_convex(value, size or 1.0)
+    # At the minimizer the penalty of the column is at most F_P, which bounds its length where there is a penalty.
+    nothing = {k: np.zeros(shape) for k, shape in problem.shapes.items()}
+    price = float(direction @ kkt_matrices(problem, nothing)[name] @ direction)
+    farthest = max(1.0, float(scale_of(problem).step)) * 2.0**20
+    return minimize_convex(value, min(value(0.0) / price, farthest) if price > 0 else farthest)
 
 
 def minimize_convex(value: Callable[[float], float], guess: float) -> float:

@@ -1,6 +1,6 @@
 """The convex optimum of full fine-tuning with a certificate: Newton on the factors, a duality gap as the judge.
 
-    min_δ F(δ) = L(δ) + λ‖δ‖_*
+    min_δ F(δ) = L(δ) + λ‖δ‖_*        or        min_{Q Qᵀ} F_P
 
 `u vᵀ` at a rank above `pataki_rank(KN)` reaches the optimum (T1), and a stationary point that is not global shows a
 negative eigenvalue of `S`, along which the next column leaves it (`lifting`). So Newton and lifting alternate until the
@@ -9,130 +9,139 @@ gap, which knows nothing of either, is small.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
-from ntklora.certificates.duality import Gap, Status, duality_gap, status_of
+from ntklora.certificates.perturbed import perturbed_gap
+from ntklora.certificates.separation import has_minimizer
 from ntklora.certified.lifting import lift_rank
 from ntklora.certified.precision import require_float64
+from ntklora.certified.solution import Solution, solution_of, without_minimizer
 from ntklora.certified.starts import natural_deviation
-from ntklora.problem.objective import balanced_factors, lam_max
+from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
-from ntklora.solvers.newton import minimize
+from ntklora.solvers.lanes import minimize_all
+from ntklora.solvers.newton import DEFAULT
+from ntklora.solvers.unregularized import minimize_loss
 from ntklora.theory.ranks import pataki_rank
 
 Array = Any
 Matrices = dict[str, Any]
 
-# Singular values above this share of the largest count as rank.
-_RANK_TOLERANCE = 1e-7
-# Rounds of Newton and lifting; the hardest instance seen took six.
+# Rounds of Newton and lifting.
 _MAX_ROUNDS = 40
-
-
-class Solution(NamedTuple):
-    """A minimizer `delta` of `F` and what proves it: `primal ≥ min F ≥ dual`, `gap` relative, `alpha (N, K)` feasible.
-
-    `u`, `v`: balanced factors of `delta` with `rank` columns at most. `rank`: the largest over the weights, `ranks`:
-    each. `status` says what the gap allows, `message` why it is not better, `success` is `gap ≤ tolerance`.
-    """
-
-    delta: Array | Matrices
-    primal: float
-    dual: float
-    gap: float
-    status: Status
-    rank: int
-    message: str
-    num_steps: int
-    success: bool
-    u: Array | Matrices
-    v: Array | Matrices
-    alpha: np.ndarray
-    ranks: dict[str, int]
-    lam: float
+# A path runs as many decays at once as fit: more lanes than this do not pay on a CPU.
+_LANES = 4
 
 
 def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
-    """Minimize `F(δ) = L(δ) + λ‖δ‖_*` until the duality gap is at most `tolerance`.
+    """Minimize `F(δ) = L(δ) + λ‖δ‖_*` until the relative duality gap is at most `tolerance`.
 
-    Errors: `ValueError` unless JAX's x64 flag is on. A gap that stays above is no error: `status` and `message` say so.
+    A perturbed problem is minimized as the convex problem over `Q Qᵀ` that F_P is. At `λ = 0` the answer is the
+    minimizer of the loss of smallest Frobenius norm, or the status `no_minimizer` for separable data.
+
+    Errors: `ValueError` unless JAX's x64 flag is on. A gap that stays large is no error: `status` and `message` say so.
+    Source: T1 and the dual problem [paper, JLR]; the algorithm [derived, theory §2.2].
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> op = nl.TangentOperator.from_dense(np.ones((1, 1, 1, 1)))
+    >>> solution = solve(nl.Problem(op, np.zeros(1), np.array([2.0]), "squared", 0.5))  # ½(δ − 2)² + ½|δ|
+    >>> round(float(solution.delta[0, 0]), 6), str(solution.status)
+    (1.5, 'certified')
+    """
+    return solve_path(problem, [float(problem.lam)], tolerance=tolerance)[0]
+
+
+def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, tolerance: float = 1e-8) -> list[Solution]:
+    """`solve` at every weight decay in `lams`, in their order; the first runs of all share one batched call.
+
+    Errors: `ValueError` unless JAX's x64 flag is on, or for a decay below zero or not finite.
     """
     require_float64("solve")
     host = problem.host()
-    if host.lam >= lam_max(host):
-        deltas = {name: np.zeros(shape) for name, shape in host.shapes.items()}
-        return _solution(host, deltas, duality_gap(host, deltas), tolerance, 0)
-    reduction = reduce_problem(host)
-    deltas, num_steps = _minimize(reduction.problem, tolerance, _small_start(reduction.problem))
-    lifted = host.op.as_dict(reduction.lift(reduction.problem.op.like(deltas)))
-    return _solution(host, lifted, duality_gap(host, lifted), tolerance, num_steps)
+    top = lam_max(host) if host.perturbation is None else np.inf
+    answers: dict[int, Solution] = {}
+    hard = []
+    for index, lam in enumerate(lams):
+        at = host.with_lam(lam)
+        if host.perturbation is None and lam == 0:
+            answers[index] = _without_decay(at, tolerance)
+        elif lam >= top:
+            zeros = {name: np.zeros(shape) for name, shape in host.shapes.items()}
+            answers[index] = solution_of(at, zeros, None, tolerance, 0)
+        else:
+            hard.append(index)
+    if hard:
+        answers |= dict(zip(hard, _with_decay(host, [float(lams[index]) for index in hard], tolerance)))
+    return [answers[index] for index in range(len(lams))]
 
 
-_newton = jax.jit(minimize)
+def _without_decay(problem: Problem, tolerance: float) -> Solution:
+    if not has_minimizer(problem):
+        return without_minimizer(problem)
+    fit = minimize_loss(problem)
+    return solution_of(problem, fit.deltas, None, tolerance, fit.num_steps)
 
 
-def _minimize(problem: Problem, tolerance: float, start: tuple[Matrices, Matrices]) -> tuple[Matrices, int]:
-    u, v = start
-    num_steps, best = 0, np.inf
-    deltas: Matrices = {}
+def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[Solution]:
+    reduction = reduce_problem(problem) if problem.perturbation is None else None
+    small = problem if reduction is None else reduction.problem
+    u, v = _small_start(small)
+    many_u, many_v = ({k: np.stack([x] * len(lams)) for k, x in factor.items()} for factor in (u, v))
+    ends = _newton(small, np.asarray(lams), many_u, many_v)
+    solutions = []
+    for row, lam in enumerate(lams):
+        first = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
+        u, v, num_steps = _climb(small.with_lam(lam), *first, tolerance)
+        num_steps += int(ends.num_steps[row])
+        if reduction is not None:
+            u, v = (small.op.as_dict(x) for x in reduction.lift_factors(small.op.like(u), small.op.like(v)))
+        deltas = {name: u[name] @ v[name].T for name in u}
+        solutions.append(solution_of(problem.with_lam(lam), deltas, (u, v), tolerance, num_steps))
+    return solutions
+
+
+def _climb(problem: Problem, u: Matrices, v: Matrices, tolerance: float) -> tuple[Matrices, Matrices, int]:
+    """Lift the rank and descend again until the gap at `(u, v)` is below `tolerance`; the best point met."""
+    best, best_u, best_v = np.inf, u, v
+    num_steps = 0
     for _ in range(_MAX_ROUNDS):
-        end = jax.device_get(_newton(problem, u, v))
-        num_steps += int(end.num_steps)
-        u, v = end.best_u, end.best_v
-        candidate = {name: u[name] @ v[name].T for name in u}
-        gap = duality_gap(problem, candidate).gap
+        gap = perturbed_gap(problem, u, v).gap
         if gap < best:
-            best, deltas = gap, candidate
+            best, best_u, best_v = gap, u, v
+        # Half of it, because lifting to the full coordinates rounds once more.
         if gap <= 0.5 * tolerance:
             break
         u, v = lift_rank(problem, u, v)
-    return deltas, num_steps
+        single_u, single_v = ({k: x[None] for k, x in factor.items()} for factor in (u, v))
+        end = _newton(problem, problem.lam[None], single_u, single_v)
+        u, v = ({k: x[0] for k, x in factor.items()} for factor in (end.u, end.v))
+        num_steps += int(end.num_steps[0])
+    return best_u, best_v, num_steps
+
+
+def _newton(problem: Problem, lams: np.ndarray, u: Matrices, v: Matrices) -> Any:
+    lanes = min(_LANES, len(lams))
+    return jax.device_get(minimize_all(problem, lams, u, v, np.asarray(len(lams)), DEFAULT, lanes=lanes))
 
 
 def _small_start(problem: Problem) -> tuple[Matrices, Matrices]:
-    """Gaussian factors whose product is a hundredth of the size that the first gradient suggests."""
+    """Gaussian factors whose product is a hundredth of the size that the first gradient suggests.
+
+    Small, because large starts run into loud stationary points. The columns are a multiple of four above Pataki's rank.
+    """
     padded = -4 * (-(pataki_rank(problem.num_samples * problem.num_outputs) + 1) // 4)
     generator = np.random.default_rng(0)
     u, v = {}, {}
     for name, (m, n) in problem.shapes.items():
-        rank = min(padded, m, n)
+        # Without a perturbation min(m, n) columns are always enough: the balanced factors of any δ have no more.
+        rank = padded if problem.perturbation is not None else min(padded, m, n)
         deviation = 0.1 * natural_deviation(problem, name, rank)
         u[name] = deviation * generator.normal(size=(m, rank))
         v[name] = deviation * generator.normal(size=(n, rank))
     return u, v
-
-
-def _solution(problem: Problem, deltas: Matrices, gap: Gap, tolerance: float, num_steps: int) -> Solution:
-    values = {name: np.linalg.svd(delta, compute_uv=False) for name, delta in deltas.items()}
-    largest = max(value[0] for value in values.values())
-    ranks = {name: int((value > _RANK_TOLERANCE * largest).sum()) for name, value in values.items()}
-    factors = {name: balanced_factors(delta, ranks[name]) for name, delta in deltas.items()}
-    return Solution(
-        delta=problem.op.like(deltas),
-        primal=gap.primal,
-        dual=gap.dual,
-        gap=gap.gap,
-        status=status_of(gap.gap),
-        rank=max(ranks.values()),
-        message=_message(gap.gap, tolerance),
-        num_steps=num_steps,
-        success=gap.gap <= tolerance,
-        u=problem.op.like({name: factor[0] for name, factor in factors.items()}),
-        v=problem.op.like({name: factor[1] for name, factor in factors.items()}),
-        alpha=gap.alpha,
-        ranks=ranks,
-        lam=float(problem.lam),
-    )
-
-
-def _message(gap: float, tolerance: float) -> str:
-    if gap <= tolerance:
-        return f"certified: the duality gap is {gap:.1e}"
-    return (
-        f"the duality gap stayed at {gap:.1e}, above {tolerance:.1e}. Likely causes: features whose Gram matrix has a "
-        "condition number beyond 1e10, lam far below 1e-4 lam_max, or a tolerance below what rounding allows"
-    )

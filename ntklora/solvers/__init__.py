@@ -1,5 +1,7 @@
 """Methods that minimize; none of them knows LoRA's theory, and none judges itself.
 
-* `newton`: stationary points of `F_P(u, v)`, with the curvature of the outputs (`kernel`) and of the penalty
-  (`shifted`) kept apart; `lanes` runs many starts; `scale` holds a problem's units.
+* `newton`: stationary points of `F_P(u, v)`. Each step solves a `system` in which the curvature of the outputs
+  (`kernel`) and that of the penalty (`shifted`) are kept apart, and follows a `curve`; `point` has values and gradients,
+  `scale` a problem's units, `lanes` many starts at once.
+* `unregularized`: the loss alone, at `λ = 0`.
 """

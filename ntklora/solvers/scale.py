@@ -17,8 +17,9 @@ Array = Any
 class Scale(NamedTuple):
     """Units of a problem, for every weight decay: `loss = L(0)`, `gradient = ‖Γ(0)‖_F` over all weights, and `step`.
 
-    `step` is `‖δ‖_F` after the exact line search from 0 along `−Γ(0)` on the quadratic model of the loss: the size that
-    a solution has before `λ` shrinks it.
+    `step` is `‖δ‖_F` after the exact line search from 0 along `−Γ(0)` on the quadratic model of the loss, but no more
+    than twice the distance at which the linear model reaches zero (saturated samples have next to no curvature): the
+    size that a solution has before `λ` shrinks it.
     """
 
     loss: Array
@@ -43,8 +44,6 @@ def scale_of(problem: Problem) -> Scale:
     moved = problem.op.apply(problem.op.like(gammas))
     bent = xp.einsum("ika,ik->ia", problem.loss.hessian_factor(problem.f0, problem.y), moved)
     curvature = (bent**2).sum() / problem.num_samples
-    return Scale(
-        loss=training_loss(problem, problem.f0),
-        gradient=norm,
-        step=norm**3 / xp.maximum(curvature, xp.finfo(norm.dtype).tiny),
-    )
+    loss, tiny = training_loss(problem, problem.f0), xp.finfo(norm.dtype).tiny
+    step = xp.minimum(norm**3 / xp.maximum(curvature, tiny), 2 * loss / xp.maximum(norm, tiny))
+    return Scale(loss, norm, step)

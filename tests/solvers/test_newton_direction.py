@@ -1,4 +1,4 @@
-"""The structured Newton direction is the one of the dense Hessian, for every kind of problem."""
+"""The structured Newton system is the one of the dense Hessian, for every kind of problem; zero columns stay zero."""
 
 import jax
 import numpy as np
@@ -6,7 +6,10 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from ntklora.problem.objective import objective
-from ntklora.solvers.newton import evaluate, minimize, newton_direction
+from ntklora.solvers.curve import LENGTHS, moved, newton_curve, values_along
+from ntklora.solvers.newton import minimize
+from ntklora.solvers.point import evaluate
+from ntklora.solvers.system import assemble, solve_system
 from tests.solvers.instances import random_factors, random_problem
 
 KINDS = {
@@ -38,26 +41,42 @@ CASES = [
 
 
 @pytest.mark.parametrize(("loss", "kind"), CASES)
-def test_direction_solves_the_dense_system(loss, kind):
+def test_system_is_the_dense_one(loss, kind):
     problem = random_problem(1, loss, **KINDS[kind])
     u, v = random_factors(2, problem, 3)
     flat, unravel = ravel_pytree((u, v))
     shift = 0.7
 
-    def structured(u, v):
-        point = evaluate(problem, u, v)
-        return point, ravel_pytree(newton_direction(problem, u, v, point, shift))[0]
+    def structured(at):
+        point = evaluate(problem, at)
+        return point, ravel_pytree(solve_system(problem, assemble(problem, at, point, shift), point.gradient))[0]
 
     def derivatives(x):
         gradient = jax.grad(lambda x: objective(problem, *unravel(x)))
         return gradient(x), jax.jacfwd(gradient)(x)
 
-    point, direction = jax.jit(structured)(u, v)
+    point, solved = jax.jit(structured)((u, v))
     gradient, hessian = jax.jit(derivatives)(flat)
-    expected = -np.linalg.solve(hessian + shift * np.eye(flat.size), gradient)
+    expected = np.linalg.solve(hessian + shift * np.eye(flat.size), gradient)
     np.testing.assert_allclose(point.objective, objective(problem, u, v), rtol=1e-13)
-    np.testing.assert_allclose(ravel_pytree((point.gradient_u, point.gradient_v))[0], gradient, atol=1e-13)
-    np.testing.assert_allclose(direction, expected, atol=1e-10 * np.abs(expected).max())
+    np.testing.assert_allclose(ravel_pytree(point.gradient)[0], gradient, atol=1e-13)
+    np.testing.assert_allclose(solved, expected, atol=1e-10 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("loss", "kind"), [("logistic", "perturbed"), ("cross_entropy", "three weights")])
+def test_values_along_the_curve_are_those_of_the_objective(loss, kind):
+    problem = random_problem(1, loss, **KINDS[kind])
+    at = random_factors(2, problem, 3)
+
+    def tried(at):
+        point = evaluate(problem, at)
+        curve = newton_curve(problem, assemble(problem, at, point, 0.7), point)
+        places = [moved(at, curve, 0.5, bent) for bent in (False, True)]
+        return values_along(problem, at, point, curve), [evaluate(problem, place).objective for place in places]
+
+    values, expected = jax.jit(tried)(at)
+    for bent in (0, 1):
+        np.testing.assert_allclose(values[bent][LENGTHS.index(0.5)], expected[bent], rtol=1e-13)
 
 
 def test_padding_columns_stay_exactly_zero_and_change_nothing():

@@ -1,0 +1,101 @@
+"""What `solve` returns: a point, its certificate, and what the certificate allows to say."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ntklora.certificates.duality import Gap, Status, duality_gap, status_of
+from ntklora.certificates.perturbed import perturbed_gap
+from ntklora.certified.lifting import principal_axes
+from ntklora.problem.objective import balanced_factors, stack
+from ntklora.problem.problem import Problem
+
+Array = Any
+Matrices = dict[str, Any]
+
+# Singular values above this share of the largest count as rank.
+_RANK_TOLERANCE = 1e-7
+
+
+class Solution(NamedTuple):
+    """A minimizer `delta` and what proves it: `primal ≥ minimum ≥ dual`, `gap` relative, `alpha (N, K)` dual feasible.
+
+    The objective is `F`, or for a perturbed problem `F_P` as a convex function of `Q Qᵀ`. `u`, `v`: factors of `delta`
+    with `rank` columns, balanced when there is no perturbation. `rank` is the largest over the weights, `ranks` has
+    each. `status` says what the gap allows, `message` why it is not better, `success` is `gap ≤ tolerance`.
+    """
+
+    delta: Array | Matrices
+    primal: float
+    dual: float
+    gap: float
+    status: Status
+    rank: int
+    message: str
+    num_steps: int
+    success: bool
+    u: Array | Matrices
+    v: Array | Matrices
+    alpha: np.ndarray
+    ranks: dict[str, int]
+    lam: float
+
+
+def solution_of(
+    problem: Problem, deltas: Matrices, factors: tuple[Matrices, Matrices] | None, tolerance: float, num_steps: int
+) -> Solution:
+    """The `Solution` at `deltas`; its certificate is computed here, from the problem and the point.
+
+    `factors = (u, v)` are needed for a perturbed problem, whose objective they determine.
+    """
+    gap: Gap
+    if factors is not None and problem.perturbation is not None:
+        gap = perturbed_gap(problem, *factors)
+        u, v = principal_axes(*factors)
+    else:
+        gap = duality_gap(problem, deltas)
+        pairs = {name: balanced_factors(delta) for name, delta in deltas.items()}
+        u, v = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
+    lengths = {name: (stack(u[name], v[name]) ** 2).sum(0) for name in u}
+    largest = max(length.max(initial=0.0) for length in lengths.values())
+    ranks = {name: int((length > _RANK_TOLERANCE * largest).sum()) for name, length in lengths.items()}
+    rank = max(ranks.values())
+    like = problem.op.like
+    return Solution(
+        delta=like(deltas),
+        primal=gap.primal,
+        dual=gap.dual,
+        gap=gap.gap,
+        status=status_of(gap.gap),
+        rank=rank,
+        message=_message(gap.gap, tolerance),
+        num_steps=num_steps,
+        success=gap.gap <= tolerance,
+        u=like({name: factor[:, : ranks[name]] for name, factor in u.items()}),
+        v=like({name: factor[:, : ranks[name]] for name, factor in v.items()}),
+        alpha=gap.alpha,
+        ranks=ranks,
+        lam=float(problem.lam),
+    )
+
+
+def without_minimizer(problem: Problem) -> Solution:
+    """The answer for separable data at `λ = 0`: `delta = 0`, no claim of optimality, and the reason."""
+    zeros = {name: np.zeros(shape) for name, shape in problem.shapes.items()}
+    return solution_of(problem, zeros, None, 0.0, 0)._replace(
+        status=Status.no_minimizer,
+        success=False,
+        message="the features separate the data, so at lam = 0 the loss falls for ever and has no minimizer: "
+        "take lam > 0 (the theorems do not apply here)",
+    )
+
+
+def _message(gap: float, tolerance: float) -> str:
+    if gap <= tolerance:
+        return f"the relative duality gap is {gap:.1e}, within the tolerance {tolerance:.1e}"
+    return (
+        f"the relative duality gap stayed at {gap:.1e}, above the tolerance {tolerance:.1e}; likely causes: features "
+        "whose Gram matrix has a condition number beyond 1e12, lam below 1e-5 lam_max, or a tolerance below rounding"
+    )
