@@ -20,7 +20,7 @@ from ntklora.certificates.span import span_dimension
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
 from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.instances.gaussian import gaussian_problem
+from ntklora.instances.named import named_problem
 from ntklora.instances.planted import plant_tight_optimum
 from ntklora.instances.planted_optima import PlantedOptimum, plant_optimum
 from ntklora.problem.losses import CrossEntropy, Squared
@@ -131,15 +131,20 @@ def tight_case(rank: int, allowed: int | None = None) -> Case:
     return Case(planted.problem, planted.u @ planted.v.T, count if allowed is None else allowed)
 
 
-_SOLVED = ((16, 1, "squared"), (16, 1, "logistic"), (6, 3, "cross_entropy"))
+_SOLVED = (
+    ("gaussian", 16, 1, "squared"),
+    ("mlp_random_labels", 16, 1, "logistic"),
+    ("cnn_random_labels", 6, 3, "cross_entropy"),
+    ("transformer_random_labels", 12, 1, "squared"),
+)
 _PLANTED = (("squared", 1), ("squared", 3), ("logistic", 1), ("cross_entropy", 3))
 _SEEDS = {Profile.smoke: 1, Profile.default: 5, Profile.full: 50}
 
 
 def _solved_cases(profile: Profile) -> list[Case]:
     cases = []
-    for num_samples, num_outputs, loss in _SOLVED[:1] if profile is Profile.smoke else _SOLVED:
-        problem = gaussian_problem((16, 16), num_samples=num_samples, num_outputs=num_outputs, loss=loss, seed=0)
+    for family, num_samples, num_outputs, loss in _SOLVED[:1] if profile is Profile.smoke else _SOLVED:
+        problem = named_problem(family, num_samples=num_samples, num_outputs=num_outputs, loss=loss, seed=0)
         cases.append(Case(problem, solve(problem).delta, outputs_count(problem)))
     return cases
 

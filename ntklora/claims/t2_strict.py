@@ -94,7 +94,7 @@ def _check(profile: Profile) -> Evidence:
 
 def _ends_around_planted(rank: int) -> list[Endpoint]:
     """Classes of the ends of LoRA, one sample below the boundary, from starts around a planted point."""
-    problem, u, v = plant_spurious_minimum(rank, planting_threshold(rank) - 1, seed=0, excess=1e-3)
+    problem, u, v = plant_spurious_minimum(rank, planting_threshold(rank) - 1, seed=0, excess=1e-2)
     rng = np.random.default_rng(0)
     left, right = (x + 1e-2 * rng.standard_normal((_STARTS, *x.shape)) for x in (u, v))
     ends = find_endpoints(problem, rank, jax.random.key(0), starts=_STARTS, initial=(left, right))
