@@ -78,9 +78,8 @@ def draw(table: Table) -> Drawing:
         axes.set_visible(place < len(panels))
     for axes, (key, records) in zip(grid.flat, panels.items()):
         _panel(axes, key, records, tints)
-    grid[0, 0].text(
-        0.04, 0.95, "beyond T1:\n$r(r+1)/2 > KN$", transform=grid[0, 0].transAxes, va="top", fontsize=SMALLEST
-    )
+    first = grid[0, 0]
+    first.text(0.03, 0.97, "$r(r+1)/2 > KN$", transform=first.transAxes, va="top", fontsize=SMALLEST)
     for axes in grid[:, 0]:
         axes.set_ylabel("rank")
     for axes in grid.flat[max(len(panels) - COLUMNS, 0) : len(panels)]:

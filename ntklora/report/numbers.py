@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 
-Numbers = float | Mapping[str, float] | None
-
-
-def show(value: Numbers) -> str:
+def show(value: float | None) -> str:
     """Four digits, powers of ten written out; a dash where there is nothing.
 
     >>> show(1234567), show(0.1), show(3.2e-9), show(float("inf")), show(None)
     ('1,234,567', '0.1', '3.2·10⁻⁹', '∞', '–')
-    >>> show({"spurious": 0, "share_global": 0.99987})
-    'spurious 0; share global 0.9999'
     """
     if value is None:
         return "–"
-    if isinstance(value, Mapping):
-        return "; ".join(f"{name.replace('_', ' ')} {show(each)}" for name, each in value.items())
     if value != value or value in (float("inf"), float("-inf")):
         return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "not a number")
     if float(value).is_integer() and abs(value) < 1e9:

@@ -89,9 +89,9 @@ def verdict_in_short(contents: Contents) -> str:
         return f"Look here first: {found}."
     if not results:
         return "No claims have been run."
-    return (
-        f"All {len(results)} claims are consistent or inapplicable, every control came out as expected, nothing failed."
-    )
+    apart = sum(result.outcome is Outcome.inapplicable for result in results)
+    rest = f", {apart} inapplicable" if apart else ""
+    return f"{len(results) - apart} claims consistent{rest}; every control came out as expected; nothing failed."
 
 
 def _opening(contents: Contents) -> Element:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from ntklora.claims.claim import Claim, Outcome
+from ntklora.claims.claim import Claim, Numbers, Outcome
 from ntklora.claims.run import ClaimResult, ControlResult
 from ntklora.report.html import node, table
 from ntklora.report.numbers import show
 
-HEAD = ("claim", "predicted", "measured", "margin", "verdict", "controls")
+HEAD = ("claim", "numbers", "verdict", "controls")
+SHOWN = 8  # numbers of one claim before the rest is folded
 _SIGNS = {
     Outcome.consistent: "✓",
     Outcome.refuted: "✗",
@@ -32,7 +33,7 @@ class Verdicts(NamedTuple):
 def verdicts_section(verdicts: Verdicts) -> Element:
     """Every claim with its evidence; those without a row are listed as not run."""
     lines = [_line(result) for result in verdicts.results]
-    lines += [[_statement(claim), "–", "–", "–", badge(None), "–"] for claim in verdicts.not_run]
+    lines += [[_statement(claim), "–", badge(None), "–"] for claim in verdicts.not_run]
     return node(
         "section",
         node("h2", "Claims"),
@@ -67,12 +68,34 @@ def _summary(verdicts: Verdicts) -> str:
 
 
 def _line(result: ClaimResult) -> list[Element | str]:
-    verdict = node("div", badge(result.outcome))
-    if result.reason:
-        verdict.append(node("p", result.reason, attributes={"class": "reason"}))
+    margin = node("p", f"margin {show(result.margin)}", attributes={"class": "margin"})
+    reason = node("p", result.reason, attributes={"class": "reason"}) if result.reason else None
+    verdict = node("div", badge(result.outcome), margin, reason)
     controls = node("ul", *(_control(control) for control in result.controls), attributes={"class": "controls"})
-    margin = show(result.margin)
-    return [_statement(result.claim), show(result.predicted), show(result.measured), margin, verdict, controls]
+    return [_statement(result.claim), _numbers(result.predicted, result.measured), verdict, controls]
+
+
+def _numbers(predicted: Numbers, measured: Numbers) -> Element:
+    """Prediction and measurement side by side, by name; what was measured beyond the prediction comes last."""
+    one, other = _by_name(predicted), _by_name(measured)
+    lines = [
+        [name.replace("_", " "), *(show(each[name]) if name in each else "" for each in (one, other))]
+        for name in dict.fromkeys([*one, *other])
+    ]
+    if not lines:
+        return node("p", "none")
+    head = ("", "predicted", "measured")
+    first = table(head, lines[:SHOWN], "numbers")
+    if len(lines) <= SHOWN:
+        return first
+    rest = table(head, lines[SHOWN:], "numbers")
+    return node("div", first, node("details", node("summary", f"{len(lines) - SHOWN} more numbers"), rest))
+
+
+def _by_name(numbers: Numbers) -> Mapping[str, float]:
+    if numbers is None:
+        return {}
+    return numbers if isinstance(numbers, Mapping) else {"value": numbers}
 
 
 def _statement(claim: Claim) -> Element:

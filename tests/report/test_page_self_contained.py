@@ -82,5 +82,5 @@ def test_every_image_says_what_was_found(read):
 
 
 def test_it_fits_a_narrow_screen_and_both_colour_schemes(text):
-    for rule in ("width=device-width", "prefers-color-scheme: dark", "@media print", "max-width: 46rem"):
+    for rule in ("width=device-width", "prefers-color-scheme: dark", "@media print", "max-width: 52rem"):
         assert rule in text
