@@ -53,6 +53,10 @@ _HOME = {
     "judge_endpoints": "ntklora.certified.landscape",
     "pataki_rank": "ntklora.theory.ranks",
     "matrix_factorization": "ntklora.instances.matrix_factorization",
+    "HRP": "ntklora.adapters.hrp",
+    "Kaiming": "ntklora.adapters.initializations",
+    "Orthonormal": "ntklora.adapters.initializations",
+    "Wise": "ntklora.adapters.initializations",
     "train_lora": "ntklora.adapters.lora",
 }
 
