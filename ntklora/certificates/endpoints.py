@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ntklora.certificates.duality import dual_objective, relative_gap
+from ntklora.certificates.factors import host_factors
 from ntklora.certificates.hessian import Hessian, hessian, multiply, to_coordinates
 from ntklora.certificates.inertia import hessian_curvature, lowest_mode
 from ntklora.certificates.perturbed import feasible_perturbed_dual, scaled_to_feasible
@@ -135,9 +136,9 @@ def classify_endpoint(
     Errors: `ValueError` for factors whose names or shapes do not fit.
     Source: theory §2.2 [derived].
     """
-    us, vs = _checked_factors(problem, u, v)
+    us, vs = host_factors(problem, u, v)
     ranks = {name: us[name].shape[1] for name in us}
-    others = [_checked_factors(problem, *rival) for rival in (rivals or ())]
+    others = [host_factors(problem, *rival) for rival in (rivals or ())]
     for other, _ in others:
         if any(other[name].shape[1] > ranks[name] for name in other):
             raise ValueError(f"a rival has more columns than the endpoint's {ranks}: it exhibits nothing at this rank")
@@ -166,10 +167,10 @@ def classify_endpoints(
     Errors: `ValueError` for factors whose names or shapes do not fit.
     """
     host = problem.host()
-    left, right = host.op.as_dict(us), host.op.as_dict(vs)
+    left, right = ({k: np.asarray(x) for k, x in host.op.as_dict(side).items()} for side in (us, vs))
     count = len(next(iter(left.values())))
     points = [
-        _checked_factors(problem, {k: x[s] for k, x in left.items()}, {k: x[s] for k, x in right.items()})
+        host_factors(problem, {k: x[s] for k, x in left.items()}, {k: x[s] for k, x in right.items()})
         for s in range(count)
     ]
     if not points:
@@ -321,20 +322,6 @@ def _lifted_value(problem: Problem, point: Point) -> float:
         if bend > 0:
             best = min(best, point.objective - 0.5 * float(values[0]) ** 2 / bend)
     return best
-
-
-def _checked_factors(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
-    us = {name: np.asarray(x, np.float64) for name, x in problem.op.as_dict(u).items()}
-    vs = {name: np.asarray(x, np.float64) for name, x in problem.op.as_dict(v).items()}
-    for name, (m, n) in problem.shapes.items():
-        if us[name].ndim != 2 or vs[name].ndim != 2 or us[name].shape[1] != vs[name].shape[1]:
-            raise ValueError(
-                f"factors {name!r} have shapes {us[name].shape}, {vs[name].shape}; expected (m, r), (n, r)"
-            )
-        if (len(us[name]), len(vs[name])) != (m, n):
-            rows = (len(us[name]), len(vs[name]))
-            raise ValueError(f"factors {name!r} have {rows} rows; the features say (m, n) = {(m, n)}")
-    return us, vs
 
 
 def _seen(reference: _Reference, us: Matrices, vs: Matrices) -> tuple[Matrices, Matrices]:

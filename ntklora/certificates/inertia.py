@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntklora.certificates.factors import host_factors
 from ntklora.certificates.hessian import Hessian, count_below, hessian, multiply, solve_shifted, to_factors
 from ntklora.problem.problem import Problem
 
@@ -45,7 +46,7 @@ def curvature(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Cur
     they have curvature about `‖g‖/σ_min(Q)` instead of zero, and what is smaller than that is not a property of the
     landscape. The cost grows as `(m + n)³`: reduce a wide unperturbed problem first (`reduce_problem`).
     """
-    return hessian_curvature(hessian(problem.host(), u, v))
+    return hessian_curvature(hessian(problem.host(), *host_factors(problem, u, v)))
 
 
 def hessian_curvature(h: Hessian) -> Curvature:

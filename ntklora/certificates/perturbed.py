@@ -19,6 +19,7 @@ from ntklora.certificates.duality import (
     is_in_kernel,
     relative_gap,
 )
+from ntklora.certificates.factors import host_factors
 from ntklora.problem.objective import (
     balanced_factors,
     dual_vector,
@@ -42,7 +43,7 @@ def perturbed_gap(problem: Problem, u: Array | Matrices, v: Array | Matrices) ->
     perturbation this is the gap of `F(u, v)`; at `λ = 0` as well, `∇ℓ` is projected onto `ker A*`.
     """
     host = problem.host()
-    us, vs = host.op.as_dict(u), host.op.as_dict(v)
+    us, vs = host_factors(host, u, v)
     primal = float(objective(host, us, vs))
     alpha = feasible_perturbed_dual(host, host.f0 + host.op.apply_factors(us, vs))
     dual = dual_objective(host, alpha)
@@ -81,7 +82,7 @@ def stationarity_bound(problem: Problem, u: Array | Matrices, v: Array | Matrice
     From convexity in `X = Q Qᵀ`: `F_P(Q) − F_P(X*) ≤ <S, Q Qᵀ − X*>`, with `∇F_P = 2SQ`.
     """
     host = problem.host()
-    us, vs = host.op.as_dict(u), host.op.as_dict(v)
+    us, vs = host_factors(host, u, v)
     gammas = gradient_matrices(host, dual_vector(host, host.f0 + host.op.apply_factors(us, vs)))
     lowest = min(np.linalg.eigvalsh(s)[0] for s in kkt_matrices(host, gammas).values())
     left, right = factor_gradients(host, us, vs)
@@ -102,7 +103,8 @@ def perturbation_excess(
     host = problem.host()
     if host.perturbation is None:
         raise ValueError("the problem has no perturbation: C1 compares F_P with F")
-    us, vs, deltas = host.op.as_dict(u), host.op.as_dict(v), host.op.as_dict(optimal_delta)
+    us, vs = host_factors(host, u, v)
+    deltas = host.op.as_dict(optimal_delta)
     excess = 0.0
     for name, matrix in host.perturbation.items():
         lifted, q = stack(*balanced_factors(np.asarray(deltas[name], np.float64))), stack(us[name], vs[name])
