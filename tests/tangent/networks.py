@@ -18,6 +18,7 @@ from ntklora.models import CNN, MLP, Transformer
 from ntklora.tangent.targets import split_parameters
 
 FACTORED, DENSE = "factored", "dense"
+KEY = jax.random.key(0)
 
 
 class Case(NamedTuple):
@@ -33,35 +34,38 @@ def draw(*shape, seed=0):
     return jnp.asarray(np.random.default_rng([seed, *shape]).normal(size=shape) / np.sqrt(shape[-1] if shape else 1))
 
 
-def in_float64(params):
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
+def drawn(init, *args):
+    """Random parameters in the shapes that `init` gives, which is not run: its compilation would take longest."""
+    shapes = eqx.filter_eval_shape(init, *args)
+    return jax.tree.map(lambda leaf: draw(*leaf.shape) if hasattr(leaf, "shape") else leaf, shapes)
 
 
 @cache
-def jacobian(name: str) -> dict[str, jax.Array]:
-    """`∂f_j(x_i)/∂leaf` for every leaf, by reverse-mode differentiation: `{name: (N, K, *leaf)}`."""
+def jacobian(name: str) -> dict[str, np.ndarray]:
+    """`∂f_j(x_i)/∂leaf` for every leaf, by reverse-mode differentiation: `{name: (N, K, *leaf)}`, on the host."""
     case = CASES[name]()
     parameters = split_parameters(case.params)
     rows = jax.vmap(jax.jacrev(lambda arrays, x: case.f(parameters.rebuild(arrays), x)), (None, 0))
-    return jax.jit(rows)(parameters.arrays, case.x)
+    return jax.tree.map(np.asarray, jax.jit(rows)(parameters.arrays, case.x))
 
 
 def own_mlp():
     net = MLP((5, 6, 4, 3))
-    params = net.init(jax.random.key(0))
-    return Case(net.apply, params, draw(3, 5), {f"{n}/w": FACTORED for n in ("hidden0", "hidden1", "readout")})
+    return Case(
+        net.apply, drawn(net.init, KEY), draw(3, 5), {f"{n}/w": FACTORED for n in ("hidden0", "hidden1", "readout")}
+    )
 
 
 def own_cnn():
     net = CNN(2, (3, 4), (1, 5, 5))
     layout = {f"{n}/w": FACTORED for n in ("conv0", "conv1", "readout")}
-    return Case(net.apply, net.init(jax.random.key(1)), draw(3, 25), layout)
+    return Case(net.apply, drawn(net.init, KEY), draw(3, 25), layout)
 
 
 def own_transformer():
     net = Transformer(2, (3, 4), 4, 2, 1, 6)
     names = ["embed", "readout", *(f"block0/{n}" for n in ("q", "k", "v", "o", "up", "down"))]
-    return Case(net.apply, net.init(jax.random.key(2)), draw(3, 12), {f"{n}/w": FACTORED for n in names})
+    return Case(net.apply, drawn(net.init, KEY), draw(3, 12), {f"{n}/w": FACTORED for n in names})
 
 
 class LinenNet(linen.Module):
@@ -75,7 +79,7 @@ class LinenNet(linen.Module):
 
 def flax_linen():
     net, x = LinenNet(), draw(3, 5, 4, 2)
-    params = in_float64(net.init(jax.random.key(3), x[0]))
+    params = drawn(net.init, KEY, x[0])
     layout = {f"params/{name}/kernel": FACTORED for name in ("Conv_0", "Dense_0")}
     # The heads' biases are 2-D leaves, but are added.
     layout |= {f"params/MultiHeadDotProductAttention_0/{name}/bias": DENSE for name in ("key", "query", "value")}
@@ -83,9 +87,11 @@ def flax_linen():
 
 
 def flax_nnx():
-    net = nnx.Sequential(nnx.Linear(4, 5, rngs=nnx.Rngs(0)), jnp.tanh, nnx.Linear(5, 2, rngs=nnx.Rngs(1)))
-    graph, state = nnx.split(net)
-    state = in_float64(state)
+    def init():
+        return nnx.Sequential(nnx.Linear(4, 5, rngs=nnx.Rngs(0)), jnp.tanh, nnx.Linear(5, 2, rngs=nnx.Rngs(1)))
+
+    graph, shapes = nnx.split(nnx.eval_shape(init))
+    state = jax.tree.map(lambda leaf: draw(*leaf.shape), shapes)
     layout = {name: FACTORED for name in split_parameters(state).arrays if "kernel" in name}
     return Case(lambda params, x: nnx.merge(graph, params)(x), state, draw(3, 4), layout)
 
@@ -93,18 +99,20 @@ def flax_nnx():
 class EquinoxNet(eqx.Module):
     conv: eqx.nn.Conv2d
     norm: eqx.nn.LayerNorm
-    mlp: eqx.nn.MLP
+    mlp: eqx.nn.MLP  # it keeps its activation, a function, among its leaves
+
+    def __init__(self, key):
+        self.conv = eqx.nn.Conv2d(2, 4, 3, key=key)
+        self.norm = eqx.nn.LayerNorm(4)
+        self.mlp = eqx.nn.MLP(4, 2, 3, 1, key=key)
 
     def __call__(self, x):
         return self.mlp(self.norm(jax.nn.relu(self.conv(x)).mean((1, 2))))
 
 
 def equinox_module():
-    one, two = jax.random.split(jax.random.key(4))
-    # The multilayer perceptron keeps its activation, a function, among its leaves.
-    net = EquinoxNet(eqx.nn.Conv2d(2, 4, 3, key=one), eqx.nn.LayerNorm(4), eqx.nn.MLP(4, 2, 3, 1, key=two))
     layout = dict.fromkeys(("conv/weight", "mlp/layers/0/weight", "mlp/layers/1/weight"), FACTORED)
-    return Case(lambda net, x: net(x), net, draw(3, 2, 5, 4), layout)
+    return Case(lambda net, x: net(x), drawn(EquinoxNet, KEY), draw(3, 2, 5, 4), layout)
 
 
 def scan_over_layers():
