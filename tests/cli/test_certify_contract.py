@@ -139,3 +139,8 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(out, tmp_path
     done = main_here(capsys, "certify", path, "--out", tmp_path / out)
     assert done.status == 2
     assert "cannot be written" in done.err
+
+
+def test_separable_data_without_decay_has_no_minimizer_and_is_not_certified(tmp_path, capsys):
+    done = main_here(capsys, "certify", write(tmp_path / "p.npz", **ONE), "--lam", 0, "--json")
+    assert (done.status, done.document["status"]) == (1, "no_minimizer")
