@@ -24,6 +24,7 @@ COLUMNS = (
     Column("loss", list[float], "objective after the main stage, one value per draw"),
     Column("mean", float, "their mean"),
     Column("standard_error", float, "standard deviation of a draw over the root of the number of draws"),
+    Column("learning_rate", float, "mean step size of the main stage: its time is this times main_steps"),
     Column("at_zero", float, "objective at delta = 0"),
     Column("exact_mean", float, "exact expectation, where the theory has one"),
     Column("bound", float, "H6's bound of the expectation (asymmetric preheat, then a frozen right factor)"),
@@ -57,7 +58,7 @@ def _factorization(cell: Cell) -> Row:
     rng = np.random.default_rng(int(cell["seed"]))
     target = low_rank_matrix((len(sigma), FAN_IN), sigma.tolist(), rng)
     problem = nl.matrix_factorization(target)
-    losses = _train(cell, problem, nl.Wise.towards(target), nl.Orthonormal())
+    measured = _train(cell, problem, nl.Wise.towards(target), nl.Orthonormal())
     preheated = cell["start"] == "preheated"
     frozen = cell["main"] == "asymmetric" and (cell["preheat"] == "asymmetric" or not preheated)
     exact = None
@@ -66,7 +67,7 @@ def _factorization(cell: Cell) -> Row:
     elif frozen:
         exact = hrp.eckart_young(sigma, rank) if cell["start"] == "wise" else hrp.random_mean(sigma, FAN_IN, rank)
     return {
-        **_summary(losses),
+        **measured,
         "at_zero": hrp.loss_at_zero(sigma),
         "exact_mean": exact,
         "bound": hrp.preheated_bound(sigma, FAN_IN, int(cell["preheat_rank"]), rank) if frozen and preheated else None,
@@ -80,10 +81,9 @@ def _factorization(cell: Cell) -> Row:
 
 
 def _network(cell: Cell) -> Row:
-    reference = _reference(str(cell["instance"]), int(cell["rank"]), int(cell["seed"]))
-    problem, directions, levels = reference
+    problem, directions, levels = _reference(str(cell["instance"]), int(cell["rank"]), int(cell["seed"]))
     return {
-        **_summary(_train(cell, problem, nl.Wise(directions), nl.Kaiming())),
+        **_train(cell, problem, nl.Wise(directions), nl.Kaiming()),
         "at_zero": float(problem.loss.value(np.asarray(problem.f0), np.asarray(problem.y)).mean()),
         "exact_mean": None,
         "bound": None,
@@ -122,29 +122,27 @@ def _train(cell, problem, wise, random):
     # A wise start is the same for every draw.
     keys = jax.random.split(jax.random.key(int(cell["seed"])), 1 if start is wise else int(cell["draws"]))
     how = {"rank": int(cell["rank"]), "steps": int(cell["main_steps"]), "trained": TRAINED[str(cell["main"])]}
-    return np.asarray(_final_objectives(problem, start, keys, **how))
+    losses, rates = (np.asarray(column) for column in _final_objectives(problem, start, keys, **how))
+    spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else 0.0
+    return {
+        "loss": losses,
+        "mean": float(losses.mean()),
+        "standard_error": spread / len(losses) ** 0.5,
+        "learning_rate": float(rates.mean()),
+    }
 
 
 @partial(jax.jit, static_argnames=("rank", "steps", "trained"))
 def _final_objectives(problem, start, keys, *, rank, steps, trained):
     def one(key):
         path = nl.train_lora(problem, rank, key, steps=steps, initialization=start, trained=trained)
-        return path.objective[-1]
+        return path.objective[-1], path.learning_rate
 
     return jax.vmap(one)(keys)
 
 
-def _summary(losses):
-    spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else 0.0
-    return {
-        "loss": losses,
-        "mean": float(losses.mean()),
-        "standard_error": spread / len(losses) ** 0.5,
-    }
-
-
-def grids(instances, rank, preheat_ranks, draws, seeds, preheats, mains):
-    """Every preheating rank, and random and wise starts once (preheating rank 0)."""
+def grids(instances, rank, preheat_ranks, draws, seeds, preheats, mains, starts=("random", "wise")):
+    """Every preheating rank, and the other `starts` once (preheating rank 0)."""
     common = {"instance": instances, "rank": rank, "draws": draws, "seed": seeds}
     grids = []
     for main, main_steps in mains:
@@ -152,8 +150,7 @@ def grids(instances, rank, preheat_ranks, draws, seeds, preheats, mains):
         for preheat, steps in preheats:
             ways = {"start": "preheated", "preheat": preheat, "preheat_steps": steps, "preheat_rank": preheat_ranks}
             grids.append({**shared, **ways})
-        none = {"preheat": "asymmetric", "preheat_steps": 0, "preheat_rank": 0}
-        grids.append({**shared, **none, "start": ("random", "wise")})
+        grids.append({**shared, "preheat": "asymmetric", "preheat_steps": 0, "preheat_rank": 0, "start": starts})
     return tuple(grids)
 
 
@@ -163,7 +160,7 @@ FROZEN = (("asymmetric", 10),)
 
 experiment = Experiment(
     name="high_rank_preheating",
-    version=1,
+    version=2,
     question="How far does high-rank preheating lower the loss that LoRA of low rank ends at, and when not at all?",
     columns=COLUMNS,
     profiles={
@@ -173,7 +170,7 @@ experiment = Experiment(
         ),
         Profile.default: (
             *grids(("decaying", "low_rank", "flat"), 4, RANKS, 500, (0,), (("asymmetric", 4),), FROZEN),
-            *grids(("decaying",), 4, (4, 8, 16, 24), 100, (0,), (("classic", 30),), FROZEN),
+            *grids(("decaying",), 4, (4, 8, 16, 24), 100, (0,), (("classic", 30),), FROZEN, starts=()),
             *grids(("mlp",), 2, WIDE, 16, (0,), (("asymmetric", 200),), (("asymmetric", 1000), ("classic", 100))),
         ),
         Profile.full: (
