@@ -4,13 +4,14 @@ import pytest
 
 from ntklora.sweeps import Profile
 from ntklora.sweeps.catalogue import all_experiments, all_figures
-from tests.paper_figures.synthetic import curve_row, landscape_row, rank_row
+from tests.paper_figures.synthetic import curve_row, landscape_row, preheating_row, rank_row
 
 
 def say(name, run, profile=Profile.smoke):
     """The finding of a figure whose one experiment has these rows."""
     figure, experiment = all_figures()[name], all_experiments()[name]
-    rows = [{**cell, **run(cell)} for cell in experiment.cells(profile)]
+    empty = dict.fromkeys(column.name for column in experiment.columns)
+    rows = [{**cell, **empty, **run(cell)} for cell in experiment.cells(profile)]
     return figure.finding(figure.tabulate({name: rows}))
 
 
@@ -91,3 +92,30 @@ def test_training_curves_denounce_an_objective_below_the_dual_bound():
 
     assert "no run ends below" in say("training_curves", curve_row)
     assert "no correct certificate allows" in say("training_curves", below)
+
+
+def test_preheating_contradicts_the_theory_when_a_mean_is_off():
+    assert "means agree with the exact expectations, and none exceeds" in say("high_rank_preheating", preheating_row)
+
+    def two_percent_off(cell):
+        row = preheating_row(cell)
+        return {**row, "mean": 1.02 * row["mean"]} if cell["preheat_rank"] == 12 else row
+
+    said = say("high_rank_preheating", two_percent_off)
+    assert "contradicts H2 or H6" in said
+    assert "exceed H6's bound, which refutes it" in said
+
+
+def test_preheating_says_gain_loss_and_null_case_as_they_come():
+    def inverted(cell):
+        row = preheating_row(cell)
+        if cell["start"] != "preheated":
+            return row
+        return {**row, "mean": row["mean"] - 0.5 if cell["instance"] == "flat" else 1.5}
+
+    said = say("high_rank_preheating", preheating_row)
+    assert "(no gain, as the null case must)" in said
+    assert "(a gain)" in said
+    turned = say("high_rank_preheating", inverted)
+    assert "(a gain, against the null case)" in turned
+    assert "(a loss)" in turned
