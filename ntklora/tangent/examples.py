@@ -26,7 +26,7 @@ def one_example(batch: Any) -> Any:
 
 def on_device(params: Any) -> Any:
     """`params` with NumPy arrays made JAX's; functions and numbers stay as they are."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, params)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf, params)
 
 
 def in_blocks(x: Any, length: int) -> Any:

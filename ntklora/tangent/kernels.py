@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend.core import ClosedJaxpr, Literal
 
-from ntklora.tangent.backward.control import NESTED
+from ntklora.tangent.backward.control import NESTED, loop_counts
 from ntklora.tangent.backward.spread import ENTRYWISE
 from ntklora.tangent.folding import Fold, kernel_fold
 from ntklora.tangent.targets import Parameters
@@ -56,7 +56,8 @@ def _walk(jaxpr: Any, seen: dict[Any, _Leaf], shapes: Mapping[str, tuple[int, ..
                     seen[out] = inner[atom]
         elif name == "scan":
             body = equation.params["jaxpr"].jaxpr
-            constants = equation.params["num_consts"]
+            outside = [[atom.aval.shape for atom in atoms] for atoms in (equation.invars, equation.outvars)]
+            constants, _ = loop_counts(body, *outside)
             inner = {var: leaf for var, leaf in zip(body.invars[:constants], inputs) if leaf is not None}
             _walk(body, inner, shapes, found)
         elif name == "cond":

@@ -19,6 +19,7 @@ from jax.extend.core import ClosedJaxpr
 from ntklora.tangent.backward.value import (
     ArrayNeeded,
     Held,
+    Shape,
     Term,
     Value,
     contract,
@@ -78,17 +79,19 @@ def _select(chosen: jax.Array, data: bool, cases: Sequence[Value]) -> Value:
     )
 
 
-def open_scan(params: dict[str, Any], inputs: Sequence[Value], interpret: Interpret) -> list[Value]:
-    """A loop of fixed length, read once."""
-    return _Loop(params, inputs, interpret).run()
+def open_scan(
+    params: dict[str, Any], inputs: Sequence[Value], shapes: Sequence[Shape], interpret: Interpret
+) -> list[Value]:
+    """A loop of fixed length, read once; `shapes` are those of its outputs."""
+    return _Loop(params, inputs, shapes, interpret).run()
 
 
 class _Loop:
     """One loop while it is being read: which carried values depend on what, and which are only accumulated."""
 
-    def __init__(self, params: dict[str, Any], inputs: Sequence[Value], interpret: Interpret):
-        num_consts, self.num_carry = params["num_consts"], params["num_carry"]
+    def __init__(self, params: dict[str, Any], inputs: Sequence[Value], shapes: Sequence[Shape], interpret: Interpret):
         self.jaxpr, self.closed = _body(params["jaxpr"])
+        num_consts, self.num_carry = loop_counts(self.jaxpr, [value.shape for value in inputs], shapes)
         self.length, self.reverse, self.interpret = params["length"], params["reverse"], interpret
         self.consts = list(inputs[:num_consts])
         self.init = list(inputs[num_consts : num_consts + self.num_carry])
@@ -168,6 +171,19 @@ class _Loop:
             else:
                 stacked.append(out.array)
         return carried, (stacked, parts)
+
+
+def loop_counts(body: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> tuple[int, int]:
+    """How many inputs of a scan are constant and how many are carried, from the shapes outside and inside of its body.
+
+    The parameters that say so differ between releases of JAX. The order does not: constant, carried, sliced; carried,
+    stacked. What is sliced or stacked has one axis more outside than inside.
+    """
+    whole = [
+        sum(len(shape) == len(atom.aval.shape) for shape, atom in zip(shapes, atoms))
+        for shapes, atoms in ((inputs, body.invars), (outputs, body.outvars))
+    ]
+    return whole[0] - whole[1], whole[1]
 
 
 def _body(jaxpr: Any) -> tuple[Any, list[Value]]:

@@ -38,13 +38,13 @@ def _read(jaxpr: Any, equation: Any, inputs: list[Value]) -> list[Value]:
     name, params, linear = equation.primitive.name, equation.params, any(value.linear for value in inputs)
     if linear and name in control.NESTED:
         return control.open_nested(name, params, inputs, interpret)
+    shapes = [var.aval.shape for var in equation.outvars]
     if linear and name == "scan":
-        return control.open_scan(params, inputs, interpret)
+        return control.open_scan(params, inputs, shapes, interpret)
     if linear and name == "cond":
         opened = control.open_cond(params, inputs, interpret)
         if opened is not None:
             return opened
-    shapes = [var.aval.shape for var in equation.outvars]
     compute = functools.cache(lambda: _evaluate(jaxpr, equation, inputs))
     reason = _origin(name, inputs)
     terms: Sequence[tuple[Any, ...] | None] = [None] * len(shapes)
