@@ -165,8 +165,9 @@ experiment = Experiment(
     columns=COLUMNS,
     profiles={
         Profile.smoke: (
-            *grids(("decaying", "flat"), 4, (4, 12), 100, (0,), (("asymmetric", 4),), FROZEN),
+            *grids(("decaying",), 4, (4, 12), 100, (0,), (("asymmetric", 4),), FROZEN),
             *grids(("mlp",), 2, (16,), 4, (0,), (("asymmetric", 100),), (("asymmetric", 200),)),
+            *grids(("flat",), 4, (4, 12), 100, (0,), (("asymmetric", 4),), FROZEN),
         ),
         Profile.default: (
             *grids(("decaying", "low_rank", "flat"), 4, RANKS, 500, (0,), (("asymmetric", 4),), FROZEN),
