@@ -44,7 +44,7 @@ def _check(profile: Profile) -> Evidence:
     cells = _CELLS[profile]
     tests = 3 * len(cells)
     findings = [f for cell in cells for f in (_equality(cell, tests), *_bounds(cell, tests))]
-    ranks = (4, 8, 16) if profile is Profile.smoke else (4, 6, 8, 10, 12, 14, 16)
+    ranks = (4, 6, 8, 10, 12, 14, 16) if profile is Profile.full else (4, 8, 16)
     return evidence([*findings, *_monotone(ranks), _flat()])
 
 
@@ -152,7 +152,7 @@ claim = Claim(
     "than a random direction; no gain for a flat spectrum",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
-    version=1,
+    version=2,
     check=_check,
     controls=(
         Control("preheated at rank R - 1", Outcome.refuted, _one_rank_less),
