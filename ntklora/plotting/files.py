@@ -82,6 +82,7 @@ def _write_figure(
         else:
             finding = f"Nothing is shown, because no rows are stored ({gaps})."
             drawing = say_nothing_to_plot(f"No rows stored yet.\n{gaps}\nntklora reproduce --profile {profile.value}")
+        _settle(drawing)
         contents = {suffix: _render(drawing, suffix) for suffix in _METADATA}
     contents["csv"] = _csv(table)
     contents["json"] = _provenance(figure, finding, command, profile, venue, covered)
@@ -90,6 +91,18 @@ def _write_figure(
         with replacing(paths[suffix]) as sibling:
             sibling.write_bytes(content)
     return Plotted(figure, finding, command, tuple(covered), paths)
+
+
+def _settle(drawing: Drawing) -> None:
+    """Lay out once, for all formats, and round: the layout's solver is exact only to its last bits, which vary.
+
+    An SVG's clipping rectangles are named by a hash of all their bits.
+    """
+    drawing.draw_without_rendering()
+    drawing.set_layout_engine("none")
+    for axes in drawing.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
 
 
 def _render(drawing: Drawing, suffix: str) -> bytes:
