@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from ntklora.certified.escape import below_saddle
 from ntklora.certified.precision import require_float64
+from ntklora.certified.runs import run_newton
 from ntklora.certified.starts import gaussian_starts, given_starts
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
-from ntklora.solvers.lanes import minimize_all
-from ntklora.solvers.newton import DEFAULT
 from ntklora.solvers.scale import scale_of
 
 Array = Any
@@ -26,11 +24,6 @@ Matrices = dict[str, Any]
 
 # A start that meets more saddles than this one after the other is returned where it is.
 _MAX_ESCAPES = 8
-# Columns come in eights: one compilation serves all ranks up to 8, another one those up to 16.
-_COLUMNS = 8
-# Working sets of about twenty NK × NK arrays per lane stay in a CPU's second-level cache; accelerators want many lanes.
-_CACHE_BYTES = 2**20
-_MAX_LANES = 256
 
 
 class Endpoints(NamedTuple):
@@ -81,53 +74,36 @@ def find_endpoints(
         u, v = given_starts(host, rank, *initial)
         if reduction is not None:
             u, v = (small.op.as_dict(x) for x in reduction.restrict_factors(u, v))
-    ends = _descend(small, u, v, rank)
+    ends = _descend(small, u, v)
     if reduction is None:
         return ends._replace(u=host.op.like(ends.u), v=host.op.like(ends.v))
     u, v = reduction.lift_factors(ends.u, ends.v)
     return ends._replace(u=u, v=v)
 
 
-def _descend(problem: Problem, u: Matrices, v: Matrices, rank: int) -> Endpoints:
+def _descend(problem: Problem, u: Matrices, v: Matrices) -> Endpoints:
     """Newton from all starts; then, as long as some end at a saddle, from the points below it."""
-    padding = -rank % _COLUMNS
-    u, v = ({k: np.pad(x, ((0, 0), (0, 0), (0, padding))) for k, x in factor.items()} for factor in (u, v))
     starts = len(next(iter(u.values())))
     slope = float(scale_of(problem).slope(problem.lam))
-    lams = np.full(starts, float(problem.lam))
-    known = Endpoints({}, {}, *(np.zeros(starts, kind) for kind in (float, float, bool, int, int)))
+    known = Endpoints(u, v, *(np.zeros(starts, kind) for kind in (float, float, bool, int, int)))
     waiting = np.arange(starts)
     while len(waiting):
-        # The queue keeps its length, so that nothing is compiled again: those that wait come first.
-        order = np.concatenate([waiting, np.setdiff1d(np.arange(starts), waiting)])
-        queue_u, queue_v = ({k: x[order] for k, x in factor.items()} for factor in (u, v))
-        lanes = min(_lanes(problem), starts)
-        ends = jax.device_get(
-            minimize_all(problem, lams, queue_u, queue_v, np.asarray(len(waiting)), DEFAULT, lanes=lanes)
-        )
-        known.objective[waiting] = ends.objective[: len(waiting)]
-        known.gradient_norm[waiting] = ends.gradient_norm[: len(waiting)]
-        known.converged[waiting] = ends.converged[: len(waiting)]
-        known.num_steps[waiting] += ends.num_steps[: len(waiting)]
+        queue_u, queue_v = ({k: x[waiting] for k, x in factor.items()} for factor in (u, v))
+        ends = run_newton(problem, np.full(len(waiting), float(problem.lam)), queue_u, queue_v)
+        known.objective[waiting] = ends.objective
+        known.gradient_norm[waiting] = ends.gradient_norm
+        known.converged[waiting] = ends.converged
+        known.num_steps[waiting] += ends.num_steps
         saddles = []
         for place, row in enumerate(waiting):
             end_u, end_v = ({k: x[place] for k, x in factor.items()} for factor in (ends.u, ends.v))
             if known.converged[row] and known.num_escapes[row] < _MAX_ESCAPES:
-                active_u, active_v = ({k: x[:, :rank] for k, x in factor.items()} for factor in (end_u, end_v))
-                below = below_saddle(problem, active_u, active_v, slope)
+                below = below_saddle(problem, end_u, end_v, slope)
                 if below is not None:
                     saddles.append(row)
-                    end_u, end_v = ({k: np.pad(x, ((0, 0), (0, padding))) for k, x in f.items()} for f in below)
+                    end_u, end_v = below
             for name in u:
                 u[name][row], v[name][row] = end_u[name], end_v[name]
         known.num_escapes[saddles] += 1
         waiting = np.asarray(saddles, int)
-    u, v = ({k: x[:, :, :rank] for k, x in factor.items()} for factor in (u, v))
-    return known._replace(u=u, v=v)
-
-
-def _lanes(problem: Problem) -> int:
-    if jax.default_backend() != "cpu":
-        return _MAX_LANES
-    outputs = problem.num_samples * problem.num_outputs
-    return int(np.clip(_CACHE_BYTES // (20 * 8 * outputs**2), 4, 32))
+    return known

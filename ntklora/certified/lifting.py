@@ -26,8 +26,7 @@ _GOLDEN = (np.sqrt(5.0) - 1) / 2
 def lift_rank(problem: Problem, u: Matrices, v: Matrices) -> tuple[Matrices, Matrices]:
     """`(u, v)` on the host with one more column in every weight where `S` has a negative eigenvalue.
 
-    The number of columns grows by four at a time, padded with zeros, and only where none is free: fewer shapes, fewer
-    compilations.
+    A column that has become negligible is overwritten; only where there is none the number of columns grows.
     """
     gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(u, v)))
     u, v = principal_axes(u, v)
@@ -40,7 +39,7 @@ def lift_rank(problem: Problem, u: Matrices, v: Matrices) -> tuple[Matrices, Mat
         free = _free_column(u[name], v[name])
         if free is None:
             free = u[name].shape[1]
-            u[name], v[name] = (np.pad(x, ((0, 0), (0, 4))) for x in (u[name], v[name]))
+            u[name], v[name] = (np.pad(x, ((0, 0), (0, 1))) for x in (u[name], v[name]))
         u[name][:, free], v[name][:, free] = column[:rows], column[rows:]
     return u, v
 

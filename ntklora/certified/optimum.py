@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from ntklora.certificates.perturbed import perturbed_gap
 from ntklora.certificates.separation import has_minimizer
 from ntklora.certified.lifting import lift_rank
 from ntklora.certified.precision import require_float64
+from ntklora.certified.runs import run_newton
 from ntklora.certified.solution import Solution, solution_of, without_minimizer
 from ntklora.certified.starts import natural_deviation
 from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
-from ntklora.solvers.lanes import minimize_all
-from ntklora.solvers.newton import DEFAULT
 from ntklora.solvers.unregularized import minimize_loss
 from ntklora.theory.ranks import pataki_rank
 
@@ -34,8 +32,6 @@ Matrices = dict[str, Any]
 
 # Rounds of Newton and lifting.
 _MAX_ROUNDS = 40
-# A path runs as many decays at once as fit: more lanes than this do not pay on a CPU.
-_LANES = 4
 
 
 def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
@@ -93,7 +89,7 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
     small = problem if reduction is None else reduction.problem
     u, v = _small_start(small)
     many_u, many_v = ({k: np.stack([x] * len(lams)) for k, x in factor.items()} for factor in (u, v))
-    ends = _newton(small, np.asarray(lams), many_u, many_v)
+    ends = run_newton(small, lams, many_u, many_v)
     solutions = []
     for row, lam in enumerate(lams):
         first = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
@@ -119,28 +115,23 @@ def _climb(problem: Problem, u: Matrices, v: Matrices, tolerance: float) -> tupl
             break
         u, v = lift_rank(problem, u, v)
         single_u, single_v = ({k: x[None] for k, x in factor.items()} for factor in (u, v))
-        end = _newton(problem, problem.lam[None], single_u, single_v)
+        end = run_newton(problem, [problem.lam], single_u, single_v)
         u, v = ({k: x[0] for k, x in factor.items()} for factor in (end.u, end.v))
         num_steps += int(end.num_steps[0])
     return best_u, best_v, num_steps
 
 
-def _newton(problem: Problem, lams: np.ndarray, u: Matrices, v: Matrices) -> Any:
-    lanes = min(_LANES, len(lams))
-    return jax.device_get(minimize_all(problem, lams, u, v, np.asarray(len(lams)), DEFAULT, lanes=lanes))
-
-
 def _small_start(problem: Problem) -> tuple[Matrices, Matrices]:
     """Gaussian factors whose product is a hundredth of the size that the first gradient suggests.
 
-    Small, because large starts run into loud stationary points. The columns are a multiple of four above Pataki's rank.
+    Small, because large starts run into loud stationary points. One column more than Pataki's rank.
     """
-    padded = -4 * (-(pataki_rank(problem.num_samples * problem.num_outputs) + 1) // 4)
+    enough = pataki_rank(problem.num_samples * problem.num_outputs) + 1
     generator = np.random.default_rng(0)
     u, v = {}, {}
     for name, (m, n) in problem.shapes.items():
         # Without a perturbation min(m, n) columns are always enough: the balanced factors of any δ have no more.
-        rank = padded if problem.perturbation is not None else min(padded, m, n)
+        rank = enough if problem.perturbation is not None else min(enough, m, n)
         deviation = 0.1 * natural_deviation(problem, name, rank)
         u[name] = deviation * generator.normal(size=(m, rank))
         v[name] = deviation * generator.normal(size=(n, rank))
