@@ -12,15 +12,24 @@ from tests.solvers.instances import random_problem
 
 KEY = jax.random.key(0)
 KINDS = {
-    "reduced": ("squared", {"samples": 5, "outputs": 1, "shapes": ((9, 11),)}),
-    "several weights": ("cross_entropy", {"shapes": ((6, 5), (3, 4))}),
+    "several weights, reduced": ("squared", {"samples": 3, "outputs": 1, "shapes": ((6, 5), (3, 4))}),
     "perturbed": ("logistic", {"perturbed": True}),
 }
+ONE = {"samples": 7, "outputs": 1, "shapes": ((6, 5),)}  # the shapes of one compilation for most tests here
 
 
 def row(problem, factor, index):
     """The factor of one start by name."""
     return {name: value[index] for name, value in problem.op.as_dict(factor).items()}
+
+
+def test_one_compilation_serves_ranks_problems_and_decays(monkeypatch):
+    traces = []
+    step = lanes.step
+    monkeypatch.setattr(lanes, "step", lambda *args: traces.append(1) or step(*args))
+    for seed, rank, lam in [(0, 1, 0.1), (1, 2, 0.1), (2, 5, 0.01)]:
+        find_endpoints(random_problem(seed, "logistic", lam=lam, **ONE), rank, KEY, starts=4)
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +48,7 @@ def test_every_end_is_stationary_and_no_saddle(kind):
 
 
 def test_the_saddle_at_zero_is_left():
-    problem = random_problem(7, "logistic", outputs=1)
+    problem = random_problem(7, "logistic", **ONE)
     zeros = (np.zeros((3, 6, 2)), np.zeros((3, 5, 2)))
     ends = find_endpoints(problem, 2, KEY, initial=zeros)
     assert (ends.num_escapes >= 1).all()
@@ -47,21 +56,11 @@ def test_the_saddle_at_zero_is_left():
 
 
 def test_rows_depend_on_the_key_and_on_nothing_else():
-    problem = random_problem(7, "logistic", outputs=1)
+    problem = random_problem(7, "logistic", **ONE)
     first, again = (find_endpoints(problem, 1, KEY, starts=8) for _ in range(2))
     other = find_endpoints(problem, 1, jax.random.key(1), starts=8)
     assert np.array_equal(first.u, again.u)
     assert not np.array_equal(first.u, other.u)
-
-
-def test_one_compilation_serves_ranks_problems_and_decays(monkeypatch):
-    traces = []
-    step = lanes.step
-    monkeypatch.setattr(lanes, "step", lambda *args: traces.append(1) or step(*args))
-    shapes = {"samples": 7, "outputs": 1, "shapes": ((6, 5),)}
-    for seed, rank, lam in [(0, 1, 0.1), (1, 2, 0.1), (2, 5, 0.01)]:
-        find_endpoints(random_problem(seed, "logistic", lam=lam, **shapes), rank, KEY, starts=4)
-    assert len(traces) == 1
 
 
 @pytest.mark.parametrize(

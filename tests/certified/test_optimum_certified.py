@@ -16,7 +16,7 @@ KINDS = {
 }
 
 
-CASES = [("squared", "factored"), ("logistic", "dense"), ("cross_entropy", "reduced"), ("squared", "three weights")]
+CASES = [("logistic", "factored"), ("squared", "dense"), ("cross_entropy", "reduced"), ("squared", "three weights")]
 
 
 @pytest.mark.parametrize(("loss", "kind"), CASES)

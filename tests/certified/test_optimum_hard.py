@@ -41,7 +41,6 @@ def repeated(loss, outputs):
     ("features", "loss", "outputs"),
     [
         (conditioned, "squared", 1),
-        (conditioned, "cross_entropy", 3),
         (duplicated, "logistic", 1),
         (repeated, "squared", 1),
         (repeated, "cross_entropy", 10),
@@ -73,9 +72,8 @@ def test_confidently_wrong_network():
     assert solve(problem.with_lam(1e-2 * lam_max(problem))).success
 
 
-@pytest.mark.parametrize("loss", ["squared", "logistic"])
-def test_perturbed_optimum_agrees_with_a_search_over_all_factors(loss):
-    problem = random_problem(5, loss, shapes=((3, 2),), samples=6, outputs=1, perturbed=True).host()
+def test_perturbed_optimum_agrees_with_a_search_over_all_factors():
+    problem = random_problem(5, "logistic", shapes=((3, 2),), samples=6, outputs=1, perturbed=True).host()
     solution = solve(problem)
     assert solution.success
     np.testing.assert_allclose(objective(problem, solution.u, solution.v), solution.primal, rtol=1e-6)
