@@ -185,4 +185,5 @@ experiment = Experiment(
         ),
     },
     run=run,
+    shapes=("instance", "main", "preheat", "preheat_rank"),
 )  # fmt: skip
