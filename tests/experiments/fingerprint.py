@@ -11,6 +11,7 @@ import json
 import math
 from pathlib import Path
 
+from ntklora.environment import prepare_environment
 from ntklora.sweeps.catalogue import all_experiments
 from ntklora.sweeps.cell import run_cell
 from ntklora.sweeps.experiment import CellStatus, Experiment, current_numerics
@@ -47,6 +48,7 @@ def agrees(value, stored) -> bool:
 
 def main() -> None:
     """Write the fingerprints of every experiment."""
+    prepare_environment()
     import jax
 
     jax.config.update("jax_enable_x64", True)
