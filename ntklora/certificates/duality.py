@@ -120,8 +120,9 @@ def best_multiple(problem: Problem, alpha: np.ndarray, longest: float) -> np.nda
         return float(t * slope - conjugate(t * alpha, problem.y).sum())
 
     longest = min(longest, 2.0)
+    far = value(longest)
     # Concave: if d still rises at the far end, which is the rule where ‖∇L‖_op ≥ λ, the far end is the best.
-    if value(longest) >= value((1 - 1e-6) * longest):
+    if np.isfinite(far) and far >= value((1 - 1e-6) * longest):
         return longest * alpha
     steps = [longest, min(1.0, longest), _best_on_segment(value, longest)]
     return max(steps, key=value) * alpha

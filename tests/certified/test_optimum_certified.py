@@ -48,7 +48,7 @@ def test_written_dual_point_proves_the_gap_in_plain_numpy():
 
 def test_above_lam_max_the_minimizer_is_zero():
     problem = random_problem(5, "logistic", lam=1.0)
-    for lam in (lam_max(problem), 1.5 * lam_max(problem)):
+    for lam in (lam_max(problem), 1.5 * lam_max(problem), 5 * lam_max(problem)):
         solution = solve(problem.with_lam(lam))
         assert solution.success
         assert solution.rank == 0
