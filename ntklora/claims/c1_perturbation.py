@@ -22,6 +22,8 @@ _TIGHT = 0.9
 _FINISHED = 0.99
 # The bounds are about 1e-4 of F and more, F and the certified optimum are known to better than 1e-8 of it.
 _ROUNDING = 1e-3
+# A bound on every endpoint needs fewer settings than T2's count of classes does.
+_EVERY = 3
 _SECOND_ORDER = frozenset({Endpoint.global_, Endpoint.spurious, Endpoint.rank_limited, Endpoint.flat})
 
 
@@ -61,7 +63,7 @@ def measure_excess(surveyed: Surveyed) -> Excess:
 
 
 def _check(profile: Profile) -> Evidence:
-    evidence = _evidence(perturbed_landscapes(profile))
+    evidence = _evidence(perturbed_landscapes(profile, every=_EVERY))
     tightness = measure_excess(_tight_instance()).simple
     measured = {**evidence.measured, "tight_instance": tightness} if isinstance(evidence.measured, dict) else None
     loose = evidence.outcome is Outcome.consistent and not _TIGHT <= tightness <= 1.0
@@ -112,7 +114,7 @@ def _planted(profile: Profile) -> Evidence:
 
 
 def _untrained(profile: Profile) -> Evidence:
-    return _evidence(tuple(untrained(each) for each in perturbed_landscapes(profile)[:1]))
+    return _evidence(tuple(untrained(each) for each in perturbed_landscapes(profile, every=_EVERY)[:1]))
 
 
 claim = Claim(
@@ -121,7 +123,7 @@ claim = Claim(
     "sharper [derived]: F(u, v) - min F <= <P, X* - QQ^T>.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; proof and sharper form derived",
     label=Label.paper,
-    version=1,
+    version=2,
     check=_check,
     controls=(
         Control(

@@ -11,6 +11,9 @@ from ntklora.claims.run import ClaimResult, ControlResult, run_claim
 from ntklora.strict_json import strict_dumps
 from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
 
+# A claim with its controls takes as long as some fifty cells of the other experiments.
+_COST = 50.0
+
 COLUMNS = (
     Column("outcome", str, "what the evidence says of the statement"),
     Column("predicted", str, "JSON: a number, an object of numbers, or null"),
@@ -30,7 +33,7 @@ def claims_experiment() -> Experiment:
         for profile in Profile
     }
     question = "What does the evidence say of each statement of the theory?"
-    return Experiment("claims", 1, question, COLUMNS, grids, _run, chunk=1, shapes=("claim",))
+    return Experiment("claims", 1, question, COLUMNS, grids, _run, chunk=1, shapes=("claim",), cost=_COST)
 
 
 def results_of(rows: Sequence[Row]) -> list[ClaimResult]:

@@ -31,16 +31,16 @@ _CLASSES = (3, 8, 5, 9, 1, 7, 2, 6, 0, 4)
 class Network(StrEnum):
     """Which network is linearized, and (in `adapted`) which of its weights LoRA adapts."""
 
-    MLP = "mlp"
-    CNN = "cnn"
-    TRANSFORMER = "transformer"
+    mlp = "mlp"
+    cnn = "cnn"
+    transformer = "transformer"
 
 
 class Labels(StrEnum):
     """Labels as they are, or permuted at random among the chosen images."""
 
-    TRUE = "true"
-    RANDOM = "random"
+    true = "true"
+    random = "random"
 
 
 class Pretrained(NamedTuple):
@@ -60,11 +60,11 @@ def initialized_network(network: Network | str, num_outputs: int, seed: int) -> 
     model: MLP | CNN | Transformer
     targets: tuple[str, ...]
     match Network(network):
-        case Network.MLP:
+        case Network.mlp:
             model, targets = MLP((64, 64, 64, num_outputs)), ("hidden1/w",)
-        case Network.CNN:
+        case Network.cnn:
             model, targets = CNN(num_outputs, channels=(8, 8)), ("conv1/w",)
-        case Network.TRANSFORMER:
+        case Network.transformer:
             model, targets = Transformer(num_outputs), ("block1/q/w", "block1/v/w")
     return Pretrained(model.apply, model.init(jax.random.key(seed)), targets)
 
@@ -81,7 +81,7 @@ def digits_task(num_samples: int, num_outputs: int, loss: str, labels: Labels | 
     num_classes = max(num_outputs, 2)
     chosen = balanced_subset(task, -(-num_samples // num_classes), seed)
     chosen = Dataset(chosen.x[:num_samples], chosen.y[:num_samples])
-    if Labels(labels) is Labels.RANDOM:
+    if Labels(labels) is Labels.random:
         chosen = random_labels(chosen, seed)
     return Dataset(chosen.x, one_hot(chosen.y, num_outputs)) if loss == "squared" and num_outputs > 1 else chosen
 
@@ -110,7 +110,7 @@ def linearized_digits(
 # Features depend on neither labels, loss nor λ: grids over those read them again instead of tracing the network again.
 @lru_cache(maxsize=64)
 def _tangent_features(network: Network, num_samples: int, num_outputs: int, seed: int) -> tuple[TangentOperator, Array]:
-    x = digits_task(num_samples, num_outputs, "squared", Labels.TRUE, seed).x
+    x = digits_task(num_samples, num_outputs, "squared", Labels.true, seed).x
     net = initialized_network(network, num_outputs, seed)
     op = tangent_features(net.apply, net.params, x, targets=net.targets)
     return op, jax.vmap(net.apply, (None, 0))(net.params, x)

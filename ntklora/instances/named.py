@@ -33,7 +33,7 @@ def named_problem(
         )
     return digits_problem(
         Network(family.removesuffix(_RANDOM)),
-        Labels.RANDOM if family.endswith(_RANDOM) else Labels.TRUE,
+        Labels.random if family.endswith(_RANDOM) else Labels.true,
         num_samples=num_samples,
         seed=seed,
         num_outputs=num_outputs,

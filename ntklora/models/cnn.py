@@ -30,7 +30,7 @@ class CNN:
     kernel_size: int = 3
     strides: tuple[int, ...] | None = None
     activation: Callable[[Array], Array] = jax.nn.relu
-    parametrization: Parametrization = Parametrization.NTK
+    parametrization: Parametrization = Parametrization.ntk
     weight_std: float = sqrt(2.0)
     readout_std: float = 1.0
     bias_std: float = 0.1

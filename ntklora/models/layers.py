@@ -21,8 +21,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 class Parametrization(StrEnum):
     """Where σ/√fan_in stands: in the forward pass (`ntk`) or in the draw of the weights (`standard`)."""
 
-    NTK = "ntk"
-    STANDARD = "standard"
+    ntk = "ntk"
+    standard = "standard"
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class Scale:
     def layer(self, normals: Float[Array, " size"], kernel: tuple[int, ...]) -> dict[str, Array]:
         """Weight `w` of the shape `kernel` = (fan_out, ...) and, unless `bias_std` is 0, bias `b` (fan_out,)."""
         weight, bias = normals[: prod(kernel)].reshape(kernel), normals[prod(kernel) :]
-        if self.parametrization is Parametrization.STANDARD:
+        if self.parametrization is Parametrization.standard:
             weight, bias = self._factor(kernel) * weight, self.bias_std * bias
         return {"w": weight, "b": bias} if self.bias_std > 0 else {"w": weight}
 
     def multiplier(self, kernel: tuple[int, ...]) -> float:
         """The factor of `W x` in the forward pass."""
-        return self._factor(kernel) if self.parametrization is Parametrization.NTK else 1.0
+        return self._factor(kernel) if self.parametrization is Parametrization.ntk else 1.0
 
     def shift(self, params: dict[str, Array]) -> Array | float:
         """The bias as it enters the forward pass (0 without biases)."""
         if "b" not in params:
             return 0.0
-        return self.bias_std * params["b"] if self.parametrization is Parametrization.NTK else params["b"]
+        return self.bias_std * params["b"] if self.parametrization is Parametrization.ntk else params["b"]
 
     def _factor(self, kernel: tuple[int, ...]) -> float:
         return self.weight_std / sqrt(prod(kernel[1:]))

@@ -26,7 +26,7 @@ class MLP:
 
     sizes: tuple[int, ...]
     activation: Callable[[Array], Array] = jax.nn.relu
-    parametrization: Parametrization = Parametrization.NTK
+    parametrization: Parametrization = Parametrization.ntk
     weight_std: float = sqrt(2.0)
     readout_std: float = 1.0
     bias_std: float = 0.1

@@ -33,7 +33,7 @@ class Transformer:
     heads: int = 4
     depth: int = 2
     hidden: int = 64
-    parametrization: Parametrization = Parametrization.NTK
+    parametrization: Parametrization = Parametrization.ntk
     weight_std: float = 1.0
     bias_std: float = 0.1
 

@@ -76,6 +76,7 @@ class Experiment:
     run: Callable[[Cell], Row]
     chunk: int = 8  # cells per shard of the store
     shapes: tuple[str, ...] = ()
+    cost: float = 1.0  # of a cell against those of other experiments; the estimate of the time left weighs with it
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Protocol
 
-Advance = Callable[[bool], None]  # called after each with whether it failed
+
+class Advance(Protocol):
+    """Called after each thing with whether it failed, and its share of the `work`."""
+
+    def __call__(self, failed: bool, work: float = 1.0) -> None:
+        """Count it."""
+
 
 _QUIET = 10.0  # seconds between two plain lines
 
 
 @contextmanager
-def show_progress(title: str, total: int, unit: str = "cells") -> Iterator[Advance]:
-    """Report `total` things of a kind as they are done."""
-    with _bar(title, total, unit) if sys.stderr.isatty() else _lines(title, total, unit) as advance:
+def show_progress(title: str, total: int, unit: str = "cells", work: float | None = None) -> Iterator[Advance]:
+    """Report `total` things of a kind as they are done; the time left is estimated from the share of `work` done."""
+    work = float(total) if work is None else work
+    with _bar(title, total, unit, work) if sys.stderr.isatty() else _lines(title, total, unit, work) as advance:
         yield advance
 
 
@@ -31,11 +39,10 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def _bar(title: str, total: int, unit: str) -> Iterator[Advance]:
+def _bar(title: str, total: int, unit: str, total_work: float) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeElapsedColumn,
@@ -45,29 +52,29 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Advance]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit + ", {task.fields[failed]} failed"),
+        TextColumn(f"{{task.fields[done]}}/{total} {unit}, {{task.fields[failed]}} failed"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     # What is reported is slow and uneven: the estimate averages over the whole run so far.
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=1e9) as progress:
-        task = progress.add_task(title, total=total, failed=0)
-        failures = 0
+        task = progress.add_task(title, total=total_work, done=0, failed=0)
+        done = failures = 0
 
-        def advance(failed: bool) -> None:
-            nonlocal failures
-            failures += failed
-            progress.update(task, advance=1, failed=failures)
+        def advance(failed: bool, work: float = 1.0) -> None:
+            nonlocal done, failures
+            done, failures = done + 1, failures + failed
+            progress.update(task, advance=work, done=done, failed=failures)
 
         yield advance
 
 
 @contextmanager
-def _lines(title: str, total: int, unit: str) -> Iterator[Advance]:
+def _lines(title: str, total: int, unit: str, total_work: float) -> Iterator[Advance]:
     start = shown = monotonic()
     done = failures = 0
+    worked = 0.0
 
     def line(end: str) -> None:
         failed = f", {failures} failed" if failures else ""
@@ -77,14 +84,15 @@ def _lines(title: str, total: int, unit: str) -> Iterator[Advance]:
             flush=True,
         )
 
-    def advance(failed: bool) -> None:
-        nonlocal done, failures, shown
+    def advance(failed: bool, work: float = 1.0) -> None:
+        nonlocal done, failures, shown, worked
         done += 1
         failures += failed
+        worked += work
         if done == total:
             line("")
         elif monotonic() - shown >= _QUIET:
             shown = monotonic()
-            line(f", about {duration((shown - start) / done * (total - done))} left")
+            line(f", about {duration((shown - start) / worked * (total_work - worked))} left")
 
     yield advance

@@ -55,10 +55,11 @@ def run_experiments(
             open_runs[experiment.name] = _Run(experiment, cells, todo, [path.name for path in set_aside], store)
     groups = [group for run in open_runs.values() for group in _groups(run.experiment, run.todo)]
     total = sum(len(group) for group in groups)
+    work = sum(experiments[task.experiment].cost for group in groups for task in group)
     interrupted = False
     if groups:
         title = ", ".join(open_runs) if len(open_runs) < 3 else f"{len(open_runs)} experiments"
-        with graceful_interruption() as interruption, show_progress(title, total) as advance:
+        with graceful_interruption() as interruption, show_progress(title, total, work=work) as advance:
 
             def stopping() -> bool:
                 return interruption.requested
@@ -70,7 +71,7 @@ def run_experiments(
             try:
                 for task, row in done:
                     open_runs[task.experiment].keep(row)
-                    advance(row["status"] != CellStatus.ok)
+                    advance(row["status"] != CellStatus.ok, experiments[task.experiment].cost)
             finally:
                 done.close()
                 for run in open_runs.values():

@@ -26,8 +26,8 @@ BARE = "w"  # the internal name of the one matrix of an operator whose delta is 
 class Layout(StrEnum):
     """How the features of one weight are stored."""
 
-    FACTORED = "factored"
-    DENSE = "dense"
+    factored = "factored"
+    dense = "dense"
 
 
 class TangentOperator(eqx.Module):
@@ -102,7 +102,7 @@ class TangentOperator(eqx.Module):
     def layout(self) -> dict[str, Layout]:
         """For each weight, whether its features are factored or dense."""
         return {
-            name: Layout.DENSE if isinstance(block, Dense) else Layout.FACTORED for name, block in self.blocks.items()
+            name: Layout.dense if isinstance(block, Dense) else Layout.factored for name, block in self.blocks.items()
         }
 
     def as_dict(self, delta: Array | Matrices) -> Matrices:

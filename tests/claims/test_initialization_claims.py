@@ -6,9 +6,9 @@ All their controls run in `make reproduce`, whose exit status they decide; here 
 import pytest
 
 from ntklora.claims import Outcome, Profile
-from ntklora.claims.asymmetric_training import claim as h1
-from ntklora.claims.preheating import claim as h6
-from ntklora.claims.random_direction import claim as h2
+from ntklora.claims.h1_asymmetric_training import claim as h1
+from ntklora.claims.h2_random_direction import claim as h2
+from ntklora.claims.h6_preheating import claim as h6
 
 
 @pytest.mark.parametrize(

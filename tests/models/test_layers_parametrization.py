@@ -16,7 +16,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("network", "options"), PAIRS, ids=lambda p: getattr(p, "__name__", ""))
 def test_same_draw_gives_the_same_function_in_both(network, options):
-    ntk, standard = network(**options), network(**options, parametrization=Parametrization.STANDARD)
+    ntk, standard = network(**options), network(**options, parametrization=Parametrization.standard)
     first, second = (jax.jit(lambda key, m=m: m.apply(m.init(key), X))(jax.random.key(0)) for m in (ntk, standard))
     np.testing.assert_allclose(first, second, rtol=1e-10, atol=1e-12)
 
@@ -27,11 +27,11 @@ def test_weights_have_the_variance_of_their_parametrization(parametrization):
     params = jax.jit(model.init)(jax.random.key(3))
     for name, fan_in in (("hidden0", 64), ("hidden1", 400)):
         w = np.asarray(params[name]["w"])
-        expected = 1.0 if parametrization is Parametrization.NTK else 1.7**2 / fan_in
+        expected = 1.0 if parametrization is Parametrization.ntk else 1.7**2 / fan_in
         # The sample variance of n Gaussians has relative standard deviation sqrt(2/n); five of them.
         np.testing.assert_allclose(w.var(), expected, rtol=5 * np.sqrt(2 / w.size))
     bias = np.asarray(params["hidden0"]["b"])
-    expected = 1.0 if parametrization is Parametrization.NTK else 0.09
+    expected = 1.0 if parametrization is Parametrization.ntk else 0.09
     np.testing.assert_allclose(bias.var(), expected, rtol=5 * np.sqrt(2 / bias.size))
 
 
@@ -58,8 +58,8 @@ def test_kernel_keeps_its_scale_with_width_under_ntk_only():
         return sum(float(np.sum(np.square(g))) for g in jax.tree.leaves(gradient))
 
     growth = {p: trace(1024, p) / trace(64, p) for p in Parametrization}
-    assert 0.5 < growth[Parametrization.NTK] < 2.0
-    assert growth[Parametrization.STANDARD] > 6.0
+    assert 0.5 < growth[Parametrization.ntk] < 2.0
+    assert growth[Parametrization.standard] > 6.0
 
 
 def test_no_biases_when_their_deviation_is_zero():

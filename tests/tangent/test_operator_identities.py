@@ -96,7 +96,7 @@ def test_several_matrices_are_dicts_by_name():
     op = TangentOperator.from_factors({"q": A, "v": A}, {"q": B, "v": 2 * B})
     np.testing.assert_allclose(op.apply({"q": DELTA, "v": DELTA}), 3 * FACTORED.apply(DELTA), atol=1e-12)
     assert set(op.adjoint(ALPHA)) == {"q", "v"}
-    assert op.layout == {"q": Layout.FACTORED, "v": "factored"}
+    assert op.layout == {"q": Layout.factored, "v": "factored"}
     with pytest.raises(ValueError, match="keys"):
         op.apply({"q": DELTA})
     with pytest.raises(ValueError, match="single ndarray"):
