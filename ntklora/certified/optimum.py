@@ -74,7 +74,15 @@ def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, toleranc
             hard.append(index)
     if hard:
         answers |= dict(zip(hard, _with_decay(host, [float(lams[index]) for index in hard], tolerance)))
-    return [answers[index] for index in range(len(lams))]
+    return [_in_precision(answers[index], problem.precision) for index in range(len(lams))]
+
+
+def _in_precision(solution: Solution, precision: str) -> Solution:
+    """Say so where the data were given in less than float64: the certificate is about their upcast values."""
+    if precision == "float64":
+        return solution
+    note = f" (data given in {precision}: certified for their values upcast to float64)"
+    return solution._replace(precision=precision, message=solution.message + note)
 
 
 def _without_decay(problem: Problem, tolerance: float) -> Solution:

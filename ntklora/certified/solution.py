@@ -24,7 +24,8 @@ class Solution(NamedTuple):
 
     The objective is `F`, or for a perturbed problem `F_P` as a convex function of `Q Qᵀ`. `u`, `v`: factors of `delta`
     with `rank` columns, balanced when there is no perturbation. `rank` is the largest over the weights, `ranks` has
-    each. `status` says what the gap allows, `message` why it is not better, `success` is `gap ≤ tolerance`.
+    each. `status` says what the gap allows, `message` why it is not better, `success` is `gap ≤ tolerance`. `precision`
+    is that of the data as given: the problem certified is the one with these values upcast to float64.
     """
 
     delta: Array | Matrices
@@ -41,6 +42,7 @@ class Solution(NamedTuple):
     alpha: np.ndarray
     ranks: dict[str, int]
     lam: float
+    precision: str
 
 
 def solution_of(
@@ -78,6 +80,7 @@ def solution_of(
         alpha=gap.alpha,
         ranks=ranks,
         lam=float(problem.lam),
+        precision=problem.precision,
     )
 
 

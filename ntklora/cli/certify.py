@@ -44,6 +44,7 @@ def run(options: Certify) -> Answer:
         "pataki_rank": nl.pataki_rank(problem.num_samples * problem.num_outputs),
         "lam": float(problem.lam),
         "lam_max": float(nl.lam_max(problem)),
+        "precision": solution.precision,
     }
     if not problem.op.bare:
         document |= {"ranks": solution.ranks, "reduced_ranks": reduced}

@@ -81,6 +81,12 @@ class Problem(eqx.Module):
         """`(m, n)` of each weight."""
         return self.op.shapes
 
+    @property
+    def precision(self) -> str:
+        """The lowest floating precision among the arrays given ("float32"): certificates upcast it to float64."""
+        kinds = [leaf.dtype for leaf in jax.tree.leaves(self) if np.issubdtype(leaf.dtype, np.floating)]
+        return str(min(kinds, key=lambda kind: kind.itemsize))
+
     def host(self) -> Problem:
         """The same problem with every floating array in NumPy float64."""
         arrays, static = eqx.partition(self, eqx.is_array)
