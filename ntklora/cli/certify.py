@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 import ntklora as nl
 from ntklora.certificates.duality import Status
-from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certificates.endpoints import Endpoint
 from ntklora.certified.optimum import Solution
 from ntklora.cli.answer import NOT_SHOWN, OK, Answer, Mistake
 from ntklora.cli.commands import Certify
@@ -82,16 +81,13 @@ def _require_writable(path: Path) -> None:
 
 def _landscape(problem: Problem, solution: Solution, rank: int, starts: int, seed: int) -> dict[str, Any]:
     """How many of the starts end in each class of endpoint, and the range of their objective."""
-    ends = nl.find_endpoints(problem, rank, jax.random.key(seed), starts=starts)
-    reports = classify_endpoints(problem, ends.u, ends.v, solution=solution)
-    counts = Counter(report.endpoint for report in reports)
-    objective = np.asarray(ends.objective)
+    landscape = nl.survey_landscape(problem, rank, jax.random.key(seed), starts=starts, solution=solution)
     return {
         "lora_rank": rank,
         "starts": starts,
-        **{endpoint.value: counts[endpoint] for endpoint in Endpoint},
-        "best_objective": float(objective.min()),
-        "worst_objective": float(objective.max()),
+        **{kind.value: count for kind, count in landscape.counts.items()},
+        "best_objective": float(landscape.objective.min()),
+        "worst_objective": float(landscape.objective.max()),
     }
 
 
