@@ -73,7 +73,7 @@ NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_rando
 
 experiment = Experiment(
     name="minimizer_rank",
-    version=1,
+    version=2,
     question="What rank does the optimum have, against the bound r(r+1)/2 <= KN?",
     columns=COLUMNS,
     profiles={

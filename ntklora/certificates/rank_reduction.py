@@ -21,6 +21,8 @@ Matrices = dict[str, Any]
 
 # Singular values of δ below this share of the largest carry no output that float64 could keep.
 _NEGLIGIBLE = 1e-15
+# A change of the trace below this share of it is rounding: then either sign of D will do.
+_LEVEL = 1e-13
 # A direction counts as a null vector when it moves the outputs by less than this share of the largest direction.
 _NULL = 1e-13
 
@@ -42,7 +44,7 @@ def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
     reduction = reduce_problem(problem.with_perturbation(None))
     host, bases = reduction.problem, reduction.bases
     deltas = {name: np.asarray(value, np.float64) for name, value in problem.op.as_dict(delta).items()}
-    factors = {name: _significant(bases[name].left.T @ value @ bases[name].right) for name, value in deltas.items()}
+    factors = _significant({k: bases[k].left.T @ value @ bases[k].right for k, value in deltas.items()})
     while True:
         directions = _null_direction(host, factors)
         if directions is None:
@@ -53,9 +55,11 @@ def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
     return Factors(*reduction.lift_factors(host.op.like(us), host.op.like(vs)))
 
 
-def _significant(delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values = np.linalg.svd(delta, compute_uv=False)
-    return balanced_factors(delta, int((values > _NEGLIGIBLE * max(values[0], np.finfo(np.float64).tiny)).sum()))
+def _significant(deltas: Matrices) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Balanced factors without what is rounding beside the largest singular value of all weights."""
+    values = {name: np.linalg.svd(delta, compute_uv=False) for name, delta in deltas.items()}
+    floor = _NEGLIGIBLE * max(np.finfo(np.float64).tiny, *(value[0] for value in values.values()))
+    return {name: balanced_factors(delta, int((values[name] > floor).sum())) for name, delta in deltas.items()}
 
 
 def _null_direction(problem: Problem, factors: dict[str, tuple[np.ndarray, np.ndarray]]) -> Matrices | None:
@@ -95,12 +99,14 @@ def _shorten(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """`Q(I + tD)^{1/2}` at the first t where a column vanishes, that column dropped."""
     grows = sum(np.sum((u.T @ u + v.T @ v) * directions[name]) for name, (u, v) in factors.items())
-    sign = -1.0 if grows > 0 else 1.0
-    spectra = {name: np.linalg.eigh(sign * matrix) for name, matrix in directions.items() if len(matrix)}
+    trace = sum(np.sum(u**2) + np.sum(v**2) for u, v in factors.values())
+    spectra = {name: _spectrum(matrix) for name, matrix in directions.items() if len(matrix)}
     lowest = min(values[0] for values, _ in spectra.values())
-    if lowest >= 0:  # only by rounding: D ⪰ 0 with a trace that does not grow is zero
-        spectra = {name: np.linalg.eigh(-sign * matrix) for name, matrix in directions.items() if len(matrix)}
-        lowest = min(values[0] for values, _ in spectra.values())
+    highest = max(values[-1] for values, _ in spectra.values())
+    # Where the trace is level, the sign with the shorter step: a long one would magnify what is rounding in D.
+    if grows > _LEVEL * trace or (grows >= -_LEVEL * trace and highest > -lowest):
+        spectra = {name: (-values, axes) for name, (values, axes) in spectra.items()}
+        lowest = -highest
     shorter = dict(factors)
     for name, (values, axes) in spectra.items():
         weights = 1.0 - values / lowest
@@ -109,3 +115,8 @@ def _shorten(
         u, v = factors[name]
         shorter[name] = (u @ turn, v @ turn)
     return shorter
+
+
+def _spectrum(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values, axes = np.linalg.eigh(matrix)
+    return values, axes

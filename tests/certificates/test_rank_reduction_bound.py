@@ -67,3 +67,18 @@ def test_the_balanced_factors_come_back():
     problem = random_problem(1, 4, 1, seed=3)
     u, v = reduce_rank(problem, {"l0": np.random.default_rng(2).normal(size=(7, 9))})
     np.testing.assert_allclose(u["l0"].T @ u["l0"], v["l0"].T @ v["l0"], atol=1e-12)
+
+
+@pytest.mark.parametrize("dust", [1e-12, 1e-15, 1e-18, 1e-24])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_weight_of_rounding_size_does_not_take_the_others_with_it(dust, seed):
+    problem = random_problem(2, 32, 1, seed)
+    rng = np.random.default_rng(seed)
+    m, n = problem.shapes["l1"]
+    strong = np.outer(rng.normal(size=m), rng.normal(size=n))
+    delta = {"l0": dust * rng.normal(size=problem.shapes["l0"]), "l1": strong}
+    u, v = reduce_rank(problem, delta)
+    before = problem.op.apply(delta)
+    assert np.abs(problem.op.apply_factors(u, v) - before).max() <= 1e-10 * np.abs(before).max()
+    reduced = {name: u[name] @ v[name].T for name in u}
+    assert nuclear_norm(problem, reduced) <= nuclear_norm(problem, delta) * (1 + 1e-12)
