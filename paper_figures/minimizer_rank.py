@@ -40,14 +40,18 @@ def _record(key: tuple[Any, ...], rows: Rows) -> Mapping[str, Any]:
         low, value, high = median_interval([row[name] for row in rows])
         record |= {name: value, f"{name}_low": low, f"{name}_high": high}
         record[f"{name}_max"] = max(row[name] for row in rows)
-    return record | {"gap_max": max(row["gap"] for row in rows)}
+    return record | {"reduced_gap_max": max(row["reduced_gap"] for row in rows)}
+
+
+# A reduced solution of a certified one must stay optimal to this relative gap.
+OPTIMAL = 2e-8
 
 
 def finding(table: Table) -> str:
     """Whether every reduced rank keeps T1's bound, and how far below it practice lies."""
     instances = sum(record["instances"] for record in table)
     broken = [record for record in table if record["reduced_rank_max"] > record["pataki_rank"]]
-    gap = max(record["gap_max"] for record in table)
+    gap = max(record["reduced_gap_max"] for record in table)
     if broken:
         worst = max(broken, key=lambda record: record["reduced_rank_max"] - record["pataki_rank"])
         opening = (
@@ -55,8 +59,15 @@ def finding(table: Table) -> str:
             f"{family_name(worst['family'])} at N = {worst['num_samples']}: {worst['reduced_rank_max']} against "
             f"{worst['pataki_rank']}, which contradicts T1."
         )
+    elif gap > OPTIMAL:
+        opening = (
+            f"The reduction lost the optimum: a reduced solution has a relative gap of {gap:.0e}, so T1 is not shown."
+        )
     else:
-        opening = f"The reduced rank keeps T1's bound on all {instances:,} instances (largest relative gap {gap:.0e})."
+        opening = (
+            f"The reduced rank keeps T1's bound on all {instances:,} instances (reduced solutions are optimal to a "
+            f"relative gap of {gap:.0e})."
+        )
     above = sum(record["rank_max"] > record["pataki_rank"] for record in table)
     before = "never exceeds it" if not above else f"exceeds it in {above} of {len(table)} settings"
     shares = [record["reduced_rank"] / record["pataki_rank"] for record in table if record["num_samples"] >= 16]

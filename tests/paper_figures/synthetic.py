@@ -38,7 +38,14 @@ def rank_row(cell):
     kn = cell["num_samples"] * cell["outputs"]
     bound = pataki_rank(kn)
     ranks = {"rank": bound + 1 + cell["seed"] % 2, "reduced_rank": bound, "pataki_rank": bound}
-    return {"num_outputs": cell["outputs"], "span_dimension": kn, **ranks, "gap": 1e-10, "output_error": 1e-13}
+    return {
+        "num_outputs": cell["outputs"],
+        "span_dimension": kn,
+        **ranks,
+        "gap": 1e-10,
+        "reduced_gap": 1e-10,
+        "output_error": 1e-13,
+    }
 
 
 def curve_row(cell):

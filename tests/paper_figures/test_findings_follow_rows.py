@@ -63,6 +63,12 @@ def test_minimizer_rank_contradicts_t1_when_a_reduced_rank_exceeds_the_bound():
     assert "keeps T1's bound" not in said
 
 
+def test_minimizer_rank_says_when_a_reduction_lost_the_optimum():
+    said = say("minimizer_rank", lambda cell: {**rank_row(cell), "reduced_gap": 0.8 * (cell["seed"] == 1)})
+    assert "lost the optimum" in said
+    assert "keeps T1's bound" not in said
+
+
 @pytest.mark.parametrize(("shift", "said"), [(2, "exceeds it in"), (0, "never exceeds it")])
 def test_minimizer_rank_says_where_the_unreduced_rank_lies(shift, said):
     def row(cell):
