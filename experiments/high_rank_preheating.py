@@ -9,6 +9,7 @@ of the certified optimum).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import jax
@@ -16,7 +17,7 @@ import numpy as np
 
 import ntklora as nl
 from ntklora.data.teacher_student import low_rank_matrix
-from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.theory import hrp
 
@@ -48,29 +49,55 @@ NETWORKS = ("mlp", "cnn", "transformer")
 TRAINED = {"asymmetric": "left", "classic": "both"}
 
 
-def run(cell: Cell) -> Row:
+@dataclass(frozen=True)
+class Stages:
+    """One way to start and to train, over some random draws."""
+
+    instance: str = "decaying"
+    """decaying, low_rank or flat: the spectrum of M; mlp, cnn or transformer: a linearized network on digits."""
+    rank: int = 4
+    """LoRA rank r of the main stage."""
+    draws: int = 100
+    """Random initializations, side by side."""
+    seed: int = 0
+    """Seed of the data and of the draws."""
+    main: str = "asymmetric"
+    """The factors that the main stage trains: asymmetric (one), classic (both)."""
+    main_steps: int = 10
+    """Steps of the main stage."""
+    start: str = "preheated"
+    """random, preheated or wise."""
+    preheat: str = "asymmetric"
+    """The factors that preheating trains."""
+    preheat_steps: int = 0
+    """Steps of preheating."""
+    preheat_rank: int = 0
+    """Rank of preheating, 0 without."""
+
+
+def run(stages: Stages) -> Row:
     """All draws of one way to start."""
-    return _network(cell) if cell["instance"] in NETWORKS else _factorization(cell)
+    return _network(stages) if stages.instance in NETWORKS else _factorization(stages)
 
 
-def _factorization(cell: Cell) -> Row:
-    sigma, rank = SPECTRA[str(cell["instance"])], int(cell["rank"])
-    rng = np.random.default_rng(int(cell["seed"]))
+def _factorization(stages: Stages) -> Row:
+    sigma, rank = SPECTRA[stages.instance], stages.rank
+    rng = np.random.default_rng(stages.seed)
     target = low_rank_matrix((len(sigma), FAN_IN), sigma.tolist(), rng)
     problem = nl.matrix_factorization(target)
-    measured = _train(cell, problem, nl.Wise.towards(target), nl.Orthonormal())
-    preheated = cell["start"] == "preheated"
-    frozen = cell["main"] == "asymmetric" and (cell["preheat"] == "asymmetric" or not preheated)
+    measured = _train(stages, problem, nl.Wise.towards(target), nl.Orthonormal())
+    preheated = stages.start == "preheated"
+    frozen = stages.main == "asymmetric" and (stages.preheat == "asymmetric" or not preheated)
     exact = None
     if frozen and preheated:
-        exact = hrp.preheated_mean(sigma, FAN_IN, int(cell["preheat_rank"]), rank)
+        exact = hrp.preheated_mean(sigma, FAN_IN, stages.preheat_rank, rank)
     elif frozen:
-        exact = hrp.eckart_young(sigma, rank) if cell["start"] == "wise" else hrp.random_mean(sigma, FAN_IN, rank)
+        exact = hrp.eckart_young(sigma, rank) if stages.start == "wise" else hrp.random_mean(sigma, FAN_IN, rank)
     return {
         **measured,
         "at_zero": hrp.loss_at_zero(sigma),
         "exact_mean": exact,
-        "bound": hrp.preheated_bound(sigma, FAN_IN, int(cell["preheat_rank"]), rank) if frozen and preheated else None,
+        "bound": hrp.preheated_bound(sigma, FAN_IN, stages.preheat_rank, rank) if frozen and preheated else None,
         "random_mean": hrp.random_mean(sigma, FAN_IN, rank),
         "eckart_young": hrp.eckart_young(sigma, rank),
         "primal": None,
@@ -80,10 +107,10 @@ def _factorization(cell: Cell) -> Row:
     }
 
 
-def _network(cell: Cell) -> Row:
-    problem, directions, levels = _reference(str(cell["instance"]), int(cell["rank"]), int(cell["seed"]))
+def _network(stages: Stages) -> Row:
+    problem, directions, levels = _reference(stages.instance, stages.rank, stages.seed)
     return {
-        **_train(cell, problem, nl.Wise(directions), nl.Kaiming()),
+        **_train(stages, problem, nl.Wise(directions), nl.Kaiming()),
         "at_zero": float(problem.loss.value(np.asarray(problem.f0), np.asarray(problem.y)).mean()),
         "exact_mean": None,
         "bound": None,
@@ -113,15 +140,13 @@ def _reference(network, rank, seed):
     return problem, {name: np.linalg.svd(delta)[2].T for name, delta in lifted.items()}, levels
 
 
-def _train(cell, problem, wise, random):
+def _train(stages, problem, wise, random):
     """The objective after the main stage for every draw, side by side."""
-    preheated = nl.HRP(
-        int(cell["preheat_rank"]), int(cell["preheat_steps"]), trained=TRAINED[str(cell["preheat"])], random=random
-    )
-    start = {"random": random, "wise": wise, "preheated": preheated}[str(cell["start"])]
+    preheated = nl.HRP(stages.preheat_rank, stages.preheat_steps, trained=TRAINED[stages.preheat], random=random)
+    start = {"random": random, "wise": wise, "preheated": preheated}[stages.start]
     # A wise start is the same for every draw.
-    keys = jax.random.split(jax.random.key(int(cell["seed"])), 1 if start is wise else int(cell["draws"]))
-    how = {"rank": int(cell["rank"]), "steps": int(cell["main_steps"]), "trained": TRAINED[str(cell["main"])]}
+    keys = jax.random.split(jax.random.key(stages.seed), 1 if start is wise else stages.draws)
+    how = {"rank": stages.rank, "steps": stages.main_steps, "trained": TRAINED[stages.main]}
     losses, rates = (np.asarray(column) for column in _final_objectives(problem, start, keys, **how))
     spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else 0.0
     return {
@@ -150,7 +175,8 @@ def grids(instances, rank, preheat_ranks, draws, seeds, preheats, mains, starts=
         for preheat, steps in preheats:
             ways = {"start": "preheated", "preheat": preheat, "preheat_steps": steps, "preheat_rank": preheat_ranks}
             grids.append({**shared, **ways})
-        grids.append({**shared, "preheat": "asymmetric", "preheat_steps": 0, "preheat_rank": 0, "start": starts})
+        if starts:
+            grids.append({**shared, "preheat": "asymmetric", "preheat_steps": 0, "preheat_rank": 0, "start": starts})
     return tuple(grids)
 
 
@@ -162,6 +188,7 @@ experiment = Experiment(
     name="high_rank_preheating",
     version=2,
     question="How far does high-rank preheating lower the loss that LoRA of low rank ends at, and when not at all?",
+    parameters=Stages,
     columns=COLUMNS,
     profiles={
         Profile.smoke: (
@@ -185,5 +212,5 @@ experiment = Experiment(
         ),
     },
     run=run,
-    shapes=("instance", "main", "preheat", "preheat_rank"),
+    shape=lambda stages: (stages.instance, stages.main, stages.preheat, stages.preheat_rank),
 )  # fmt: skip

@@ -6,10 +6,12 @@ reduction; T1 [paper] promises a reduced rank of at most `pataki_rank(KN)`, noth
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 import ntklora as nl
-from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 
 COLUMNS = (
@@ -27,15 +29,33 @@ COLUMNS = (
 )
 
 
-def run(cell: Cell) -> Row:
+@dataclass(frozen=True)
+class Instance:
+    """One convex problem."""
+
+    family: str = "gaussian"
+    """gaussian, or a linearized network on digits: mlp, cnn, transformer, with _random_labels behind it or not."""
+    num_samples: int = 8
+    """N."""
+    outputs: int = 1
+    """K."""
+    loss: str = "squared"
+    """squared, logistic or cross_entropy."""
+    lam_ratio: float = 0.01
+    """Weight decay as a share of lam_max, above which 0 is optimal."""
+    seed: int = 0
+    """Seed of the data, the labels and the initialization."""
+
+
+def run(instance: Instance) -> Row:
     """Solve one instance with a certificate, reduce the rank of its solution, compare with the bound."""
     problem = nl.named_problem(
-        str(cell["family"]),
-        num_samples=int(cell["num_samples"]),
-        seed=int(cell["seed"]),
-        num_outputs=int(cell["outputs"]),
-        loss=str(cell["loss"]),
-        lam_ratio=float(cell["lam_ratio"]),
+        instance.family,
+        num_samples=instance.num_samples,
+        seed=instance.seed,
+        num_outputs=instance.outputs,
+        loss=instance.loss,
+        lam_ratio=instance.lam_ratio,
     )
     solution = nl.solve(problem)
     u, v = nl.reduce_rank(problem, solution.delta)
@@ -75,6 +95,7 @@ experiment = Experiment(
     name="minimizer_rank",
     version=2,
     question="What rank does the optimum have, against the bound r(r+1)/2 <= KN?",
+    parameters=Instance,
     columns=COLUMNS,
     profiles={
         Profile.smoke: (
@@ -125,5 +146,5 @@ experiment = Experiment(
         ),
     },
     run=run,
-    shapes=("family", "num_samples", "outputs", "loss"),
+    shape=lambda instance: (instance.family, instance.num_samples, instance.outputs, instance.loss),
 )

@@ -7,11 +7,13 @@ gradient for full fine-tuning. Read: every rank above the threshold (often below
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import jax
 import numpy as np
 
 import ntklora as nl
-from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 
 COLUMNS = (
@@ -26,23 +28,45 @@ COLUMNS = (
 )
 
 
-def run(cell: Cell) -> Row:
+@dataclass(frozen=True)
+class Training:
+    """One way to train one linearized network on digits."""
+
+    network: str = "mlp"
+    """mlp, cnn or transformer."""
+    labels: str = "true"
+    """true or random."""
+    num_samples: int = 32
+    """N; K is 2."""
+    lam_ratio: float = 0.01
+    """Weight decay as a share of lam_max."""
+    num_steps: int = 4000
+    """Steps of full-batch gradient descent."""
+    method: str = "lora"
+    """lora, or full: proximal gradient on the whole weight."""
+    rank: int = 1
+    """LoRA rank; 0 for full."""
+    seed: int = 0
+    """Seed of the data (the same at every rank), the labels, and the initializations."""
+
+
+def run(training: Training) -> Row:
     """Train one method at one rank on one linearized network; solve the convex problem beside it."""
     problem = nl.linearized_digits(
-        str(cell["network"]),
-        str(cell["labels"]),
-        num_samples=int(cell["num_samples"]),
-        seed=int(cell["seed"]),
+        training.network,
+        training.labels,
+        num_samples=training.num_samples,
+        seed=training.seed,
         num_outputs=2,
         loss="cross_entropy",
-        lam_ratio=float(cell["lam_ratio"]),
+        lam_ratio=training.lam_ratio,
     )
     solution = nl.solve(problem)
-    num_steps = int(cell["num_steps"])
-    if cell["method"] == "full":
+    num_steps = training.num_steps
+    if training.method == "full":
         trained = nl.train_full(problem, steps=num_steps)
     else:
-        trained = nl.train_lora(problem, int(cell["rank"]), jax.random.key(int(cell["seed"])), steps=num_steps)
+        trained = nl.train_lora(problem, training.rank, jax.random.key(training.seed), steps=num_steps)
     kept = kept_steps(num_steps)
     return {
         "num_outputs": problem.num_outputs,
@@ -75,6 +99,7 @@ experiment = Experiment(
     name="training_curves",
     version=1,
     question="Does gradient descent from LoRA's initialization reach the certified optimum, at which ranks?",
+    parameters=Training,
     columns=COLUMNS,
     profiles={
         Profile.smoke: grids(("mlp",), ("true",), (1, 11), 300, (0,)),
@@ -84,5 +109,5 @@ experiment = Experiment(
         ),
     },
     run=run,
-    shapes=("network", "labels", "num_samples"),
+    shape=lambda training: (training.network, training.labels, training.num_samples),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ntklora.claims.claim import Evidence, Outcome, Profile
 from ntklora.claims.registry import all_claims, select_claims
 from ntklora.claims.run import ClaimResult, ControlResult, run_claim
 from ntklora.strict_json import strict_dumps
-from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.experiment import Column, Experiment, Row
 
 # A claim with its controls takes as long as some fifty cells of the other experiments.
 _COST = 50.0
@@ -23,6 +24,18 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class ClaimRun:
+    """One claim at one profile."""
+
+    claim: str
+    """Its id."""
+    claim_version: int
+    """The claim's own version: another one is another cell."""
+    claim_profile: Profile
+    """How much evidence."""
+
+
 def claims_experiment() -> Experiment:
     """One cell per claim and profile; a claim's own version is part of the cell, hence of the key."""
     grids = {
@@ -33,7 +46,9 @@ def claims_experiment() -> Experiment:
         for profile in Profile
     }
     question = "What does the evidence say of each statement of the theory?"
-    return Experiment("claims", 1, question, COLUMNS, grids, _run, chunk=1, shapes=("claim",), cost=_COST)
+    return Experiment(
+        "claims", 1, question, ClaimRun, COLUMNS, grids, _run, chunk=1, shape=lambda asked: asked.claim, cost=_COST
+    )
 
 
 def results_of(rows: Sequence[Row]) -> list[ClaimResult]:
@@ -41,9 +56,9 @@ def results_of(rows: Sequence[Row]) -> list[ClaimResult]:
     return [_result(row) for row in rows]
 
 
-def _run(cell: Cell) -> Row:
-    (claim,) = select_claims([str(cell["claim"])])
-    result = run_claim(claim, Profile(str(cell["claim_profile"])))
+def _run(asked: ClaimRun) -> Row:
+    (claim,) = select_claims([asked.claim])
+    result = run_claim(claim, Profile(asked.claim_profile))
     failed = [f"{each.name}: {each.reason}" for each in result.controls if each.outcome is Outcome.error]
     if result.reason is not None or failed:  # a failed row, so that the next run tries again
         raise RuntimeError("; ".join([*([result.reason] if result.reason else []), *failed]))

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 from ntklora.atomic import replacing
 from ntklora.cli.answer import NOT_SHOWN, OK, Answer
 from ntklora.cli.commands import Doctor
-from ntklora.sweeps.experiment import current_numerics
+from ntklora.sweeps.numerics import current_numerics
 from ntklora.sweeps.provenance import package_versions, revision
 
 
@@ -35,7 +35,7 @@ def run(options: Doctor) -> Answer:
         "versions": package_versions(),
         "revision": revision(),
         "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
-        "precision": {"x64": numerics.x64, "random_generator": numerics.prng},
+        "precision": {"x64": numerics.precision == "float64", "random_generator": numerics.prng},
         "threads": {"cpus": os.cpu_count(), "blas": [_library(each) for each in threadpool_info()]},
         "caches": {"jax_compilation_cache_dir": os.environ.get("JAX_COMPILATION_CACHE_DIR")},
         "checks": [check._asdict() for check in checks],

@@ -16,8 +16,9 @@ from ntklora.atomic import replacing
 from ntklora.plotting.coverage import Coverage, read_rows
 from ntklora.plotting.style import SMALLEST, VERMILION, Venue, printed_at, say_nothing_to_plot
 from ntklora.strict_json import strict_dumps
-from ntklora.sweeps.experiment import CellStatus, Experiment, Row, current_numerics
+from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.figure import Figure, Table
+from ntklora.sweeps.numerics import current_numerics
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.store import Store
 from ntklora.version import __version__

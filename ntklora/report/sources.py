@@ -85,4 +85,4 @@ def _seeds(rows: Sequence[Row]) -> str:
 
 
 def _cell(experiment: Experiment, row: Row) -> str:
-    return ", ".join(f"{name} = {row[name]}" for name in experiment.parameters)
+    return ", ".join(f"{name} = {row[name]}" for name in experiment.axes)

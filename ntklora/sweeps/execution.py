@@ -15,9 +15,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
-from ntklora.sweeps.cell import failed_row, run_cell
-from ntklora.sweeps.experiment import Cell, Experiment, Numerics, Row, current_numerics
+from ntklora.sweeps.chunk import Chunk
+from ntklora.sweeps.experiment import Cell, Experiment, Row
 from ntklora.sweeps.interruption import ignoring_interruption
+from ntklora.sweeps.numerics import Numerics, current_numerics
+from ntklora.sweeps.row import failed_row
+from ntklora.sweeps.run_chunk import run_chunk
 
 Find = Callable[[str], Experiment]  # by name; importable, so that another process can call it
 Stopping = Callable[[], bool]
@@ -41,7 +44,7 @@ def in_this_process(groups: Sequence[Group], experiments: Mapping[str, Experimen
         for task in group:
             if stopping():
                 return
-            yield task, run_cell(experiments[task.experiment], task.cell, numerics)
+            yield task, _row(experiments[task.experiment], task.cell, numerics)
 
 
 def in_processes(groups: Sequence[Group], find: Find, jobs: int, stopping: Stopping) -> Done:
@@ -74,6 +77,10 @@ def in_processes(groups: Sequence[Group], find: Find, jobs: int, stopping: Stopp
     finally:
         for hand in hands:
             hand.process.kill()
+
+
+def _row(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:
+    return next(run_chunk(experiment, Chunk((cell,)), numerics))
 
 
 class _Hand:
@@ -122,8 +129,8 @@ def _serve(connection: Connection, find: Find, numerics: Numerics) -> None:
     sys.stdout = sys.stderr  # standard output belongs to the answer of the command
     import jax
 
-    jax.config.update("jax_enable_x64", numerics.x64)
+    jax.config.update("jax_enable_x64", numerics.precision == "float64")
     with suppress(EOFError):
         while True:
             task = connection.recv()
-            connection.send(run_cell(find(task.experiment), task.cell, numerics))
+            connection.send(_row(find(task.experiment), task.cell, numerics))

@@ -1,4 +1,4 @@
-"""An experiment: a grid of cells for each profile, and a pure function from one cell to one row.
+"""An experiment: what a cell is, the grids of each profile, and a pure function from one cell to one row.
 
 A *cell* gives every parameter one scalar value, the seed included; random starts live inside a cell and are reported
 as counts. Nothing here knows what is computed, imports JAX, or touches a disk.
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import sha256
-from itertools import product
 from typing import Any, NamedTuple
 
+from ntklora.sweeps.computation import Row as Row
+from ntklora.sweeps.computation import Vmapped
+from ntklora.sweeps.limits import Limits
+from ntklora.sweeps.numerics import Numerics
+from ntklora.sweeps.parameters import Cell as Cell
+from ntklora.sweeps.parameters import Grid as Grid
+from ntklora.sweeps.parameters import Scalar as Scalar
+from ntklora.sweeps.parameters import axes_of, cells_of, complete_grid
 from ntklora.sweeps.profile import Profile
-
-Scalar = str | int | float | bool
-Cell = Mapping[str, Scalar]
-Row = Mapping[str, Any]
-Grid = Mapping[str, Scalar | Sequence[Scalar]]  # one axis per parameter; a scalar is an axis of one value
 
 KINDS = (float, int, bool, str, list[float], list[int], list[str])
 RECORD = ("key", "status", "reason", "seconds", "date", "revision")  # what the runner adds to every row
@@ -33,36 +35,49 @@ class CellStatus(IntEnum):
     ok = 0
     error = 1
     nan = 2
+    out_of_time = 3
+    out_of_memory = 4
+    died = 5
 
 
 class Column(NamedTuple):
     """One measured quantity of a row: its name, its Python type (one of `KINDS`), its meaning and unit in a line.
 
-    A value is None where the quantity does not exist for the cell (a legitimate outcome); a NaN fails the cell.
+    A value is None where the quantity does not exist for the cell (a legitimate outcome); a NaN fails the cell. A
+    `verdict` says something of the numbers (a class, a yes or no) and must not depend on rounding: where the numbers
+    are float32, it is checked again in float64.
     """
 
     name: str
     kind: Any
     meaning: str
+    verdict: bool = False
 
 
-class Numerics(NamedTuple):
-    """What determines a cell's numbers beside its parameters: float64 or not, and JAX's random generator."""
-
-    x64: bool
-    prng: str
+def one_shape(parameters: Any) -> Hashable:
+    """The shape of cells that all have the same."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A frozen description; `run(cell)` is pure: the same cell gives the same row, whatever ran before.
+    """A frozen description; `run` is pure: the same cell gives the same row, whatever ran before.
 
-    `version` is the algorithm's: raise it whenever the same cell would give other numbers, so that rows of the old
-    code are no longer shown by the new one. A profile's cells are the union of its grids, in order.
+    `parameters` is a frozen dataclass of scalars (`ntklora.sweeps.parameters`); `run` takes an instance of it, or is
+    `Vmapped`. `version` is the algorithm's: raise it whenever the same cell would give other numbers, so that rows of
+    the old code are no longer shown by the new one. A profile's cells are the union of its grids, in order; an axis
+    that a grid leaves out takes its default. `shape(parameters)` is hashable and names what decides array shapes: one
+    compilation serves all cells that agree on it.
 
+    >>> @dataclass(frozen=True)
+    ... class Ladder:
+    ...     rungs: int
+    ...     seed: int = 0
     >>> ladder = Experiment(
-    ...     name="ladder", version=1, question="How tall is a ladder?", columns=(Column("height", float, "metres"),),
-    ...     profiles={Profile.smoke: ({"rungs": (2, 3), "seed": range(2)},)}, run=lambda cell: {"height": 0.3},
+    ...     name="ladder", version=1, question="How tall is a ladder?", parameters=Ladder,
+    ...     columns=(Column("height", float, "metres"),),
+    ...     profiles={Profile.smoke: ({"rungs": (2, 3), "seed": range(2)},)},
+    ...     run=lambda ladder: {"height": 0.3 * ladder.rungs},
     ... )
     >>> ladder.cells(Profile.smoke)[1]
     {'rungs': 2, 'seed': 1}
@@ -71,12 +86,14 @@ class Experiment:
     name: str
     version: int
     question: str
+    parameters: type
     columns: tuple[Column, ...]
     profiles: Mapping[Profile, tuple[Grid, ...]]
-    run: Callable[[Cell], Row]
-    chunk: int = 8  # cells per shard of the store
-    shapes: tuple[str, ...] = ()
+    run: Callable[[Any], Row] | Vmapped
+    chunk: int = 8  # cells per shard of the store, and per device in one call of a vmapped computation
+    shape: Callable[[Any], Hashable] = one_shape
     cost: float = 1.0  # of a cell against those of other experiments; the estimate of the time left weighs with it
+    limits: Limits = field(default_factory=Limits)  # of a cell, unless a run sets others
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -86,10 +103,13 @@ class Experiment:
         for column in self.columns:
             if column.kind not in KINDS:
                 raise ValueError(f"experiment {self.name}: column {column.name} has kind {column.kind}, not in {KINDS}")
-        names = [*self.parameters, *(column.name for column in self.columns), *RECORD]
-        unknown = sorted(set(self.shapes) - set(self.parameters))
-        if self.parameters and unknown:
-            raise ValueError(f"experiment {self.name}: shapes names {unknown}, which are no parameters")
+        try:
+            for grids in self.profiles.values():
+                for grid in grids:
+                    complete_grid(self.parameters, grid)
+        except ValueError as error:
+            raise ValueError(f"experiment {self.name}: {error}") from error
+        names = [*self.axes, *(column.name for column in self.columns), *RECORD]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
@@ -97,31 +117,16 @@ class Experiment:
             )
 
     @property
-    def parameters(self) -> Mapping[str, type]:
-        """The parameters' names and types, in the grid's order: the same in every grid of every profile."""
-        types: dict[str, type] = {}
-        for grid in self._grids():
-            if types and set(grid) != set(types):
-                raise ValueError(f"experiment {self.name}: one grid has axes {sorted(grid)}, another {sorted(types)}")
-            for axis, values in grid.items():
-                for value in _axis(values):
-                    kind = types.setdefault(axis, type(value))
-                    if kind not in (str, int, float, bool) or type(value) is not kind:
-                        raise ValueError(
-                            f"experiment {self.name}: axis {axis} holds {value!r} ({type(value).__name__}) beside "
-                            f"{kind.__name__}: one of str, int, float, bool for the whole axis"
-                        )
-        return types
+    def axes(self) -> Mapping[str, type]:
+        """The parameters' names and types, in the order of definition."""
+        return axes_of(self.parameters)
 
     def cells(self, profile: Profile) -> tuple[Cell, ...]:
         """Every cell of a profile once, in the order of its grids; a profile without grids has none."""
-        order = list(self.parameters)
-        cells: dict[str, Cell] = {}
-        for grid in self.profiles.get(profile, ()):
-            for values in product(*(_axis(grid[axis]) for axis in order)):
-                cell = dict(zip(order, values, strict=True))
-                cells.setdefault(_canonical(cell), cell)
-        return tuple(cells.values())
+        try:
+            return cells_of(self.parameters, self.profiles.get(profile, ()))
+        except ValueError as error:
+            raise ValueError(f"experiment {self.name}: {error}") from error
 
     def key(self, cell: Cell, numerics: Numerics) -> str:
         """The address of a cell's row: a hash of everything that determines its numbers, and of nothing else.
@@ -129,28 +134,6 @@ class Experiment:
         Host, device, chunk and library versions are provenance (they stand beside the row), not part of the key.
         """
         content = {"experiment": self.name, "version": self.version, "cell": dict(cell), **numerics._asdict()}
-        return sha256(_canonical(content).encode()).hexdigest()[:32]
-
-    def _grids(self) -> Iterator[Grid]:
-        for grids in self.profiles.values():
-            yield from grids
-
-
-def current_numerics() -> Numerics:
-    """The precision and random generator that JAX is set to now.
-
-    Both of threefry's layouts count: the partitionable one, JAX's default, draws other numbers from the same key.
-    """
-    import jax
-
-    config: Any = jax.config
-    layout = "partitionable" if getattr(config, "jax_threefry_partitionable", True) else "sequential"
-    return Numerics(bool(config.jax_enable_x64), f"{config.jax_default_prng_impl}-{layout}")
-
-
-def _axis(values: Scalar | Sequence[Scalar]) -> Sequence[Scalar]:
-    return (values,) if isinstance(values, str | int | float | bool) else tuple(values)
-
-
-def _canonical(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
+        return sha256(json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()).hexdigest()[
+            :32
+        ]

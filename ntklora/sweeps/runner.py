@@ -5,7 +5,7 @@ A cell that raises or turns NaN is a row with its status and reason, and the run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from ntklora.sweeps.execution import Find, Group, Task, in_processes, in_this_process
@@ -127,8 +127,8 @@ class _Run:
 
 
 def _groups(experiment: Experiment, todo: Sequence[Cell]) -> list[Group]:
-    groups: dict[tuple[Any, ...], list[Task]] = {}
+    groups: dict[Hashable, list[Task]] = {}
     for cell in todo:
-        shape = tuple(cell[name] for name in experiment.shapes)
+        shape = experiment.shape(experiment.parameters(**cell))
         groups.setdefault(shape, []).append(Task(experiment.name, cell))
     return list(groups.values())

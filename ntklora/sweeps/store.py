@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from ntklora.atomic import replacing
 from ntklora.strict_json import strict_dumps
-from ntklora.sweeps.experiment import Cell, CellStatus, Experiment, Row, current_numerics
+from ntklora.sweeps.experiment import Cell, CellStatus, Experiment, Row
+from ntklora.sweeps.numerics import current_numerics
 
 SCHEMA = 1  # of spec.json and manifest.json
 
@@ -88,7 +89,7 @@ class Store:
 
     def write_spec(self, experiment: Experiment, cells: Sequence[Cell]) -> None:
         """`spec.json`: what was asked for last, in the description's words."""
-        values = {axis: sorted({cell[axis] for cell in cells}) for axis in experiment.parameters}
+        values = {axis: sorted({cell[axis] for cell in cells}) for axis in experiment.axes}
         spec = {
             "schema": SCHEMA,
             "experiment": experiment.name,
@@ -133,7 +134,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def _schema(experiment: Experiment) -> pa.Schema:
     columns = {column.name: column.kind for column in experiment.columns}
-    return pa.schema([(name, _ARROW[kind]) for name, kind in {**experiment.parameters, **columns, **_RECORD}.items()])
+    return pa.schema([(name, _ARROW[kind]) for name, kind in {**experiment.axes, **columns, **_RECORD}.items()])
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pa.Table:

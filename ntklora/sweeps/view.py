@@ -22,7 +22,7 @@ def to_xarray(experiment: Experiment, cells: Iterable[Cell], rows: Sequence[Row]
     import xarray as xr
 
     listed = list(cells)
-    coordinates = {name: sorted({cell[name] for cell in listed}) for name in experiment.parameters}
+    coordinates = {name: sorted({cell[name] for cell in listed}) for name in experiment.axes}
     shape = tuple(len(values) for values in coordinates.values())
     place = [tuple(coordinates[name].index(row[name]) for name in coordinates) for row in rows]
     variables: dict[str, Any] = {}

@@ -17,23 +17,29 @@ from tests.cli.run import ROOT, main_here
 
 EXPERIMENT = """
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from ntklora.sweeps import Column, Experiment, Profile
 
 
-def run(cell):
+@dataclass(frozen=True)
+class Ladder:
+    seed: int
+
+
+def run(ladder):
     with Path({log!r}).open("a") as log:
-        log.write(f"{{cell['seed']}}\\n")
+        log.write(f"{{ladder.seed}}\\n")
     time.sleep({pause})
-    if cell["seed"] in {bad}:
+    if ladder.seed in {bad}:
         raise RuntimeError("a bad seed")
-    return {{"height": float(cell["seed"])}}
+    return {{"height": float(ladder.seed)}}
 
 
 columns = (Column("height", float, "metres"),)
 grids = {{Profile.smoke: ({{"seed": range(6)}},)}}
-experiment = Experiment("ladder", 1, "How tall?", columns, grids, run, chunk=2)
+experiment = Experiment("ladder", 1, "How tall?", Ladder, columns, grids, run, chunk=2)
 """
 CLAIM = Claim(
     "T0",

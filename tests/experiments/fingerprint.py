@@ -13,9 +13,11 @@ from pathlib import Path
 
 from ntklora.environment import prepare_environment
 from ntklora.sweeps.catalogue import all_experiments
-from ntklora.sweeps.cell import run_cell
-from ntklora.sweeps.experiment import CellStatus, Experiment, current_numerics
+from ntklora.sweeps.chunk import Chunk
+from ntklora.sweeps.experiment import CellStatus, Experiment
+from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.profile import Profile
+from ntklora.sweeps.run_chunk import run_chunk
 
 STORED = Path(__file__).with_name("fingerprints.json")
 # The same code on another machine adds in another order; a change of the mathematics moves more than this.
@@ -32,7 +34,7 @@ def sampled_cells(experiment: Experiment) -> list[dict]:
 
 def compute(experiment: Experiment, cell: dict) -> dict:
     """The measured columns of one cell."""
-    row = run_cell(experiment, cell, current_numerics())
+    (row,) = run_chunk(experiment, Chunk((cell,)), Numerics())
     assert row["status"] == CellStatus.ok, row["reason"]
     return {column.name: row[column.name] for column in experiment.columns}
 

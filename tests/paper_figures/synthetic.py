@@ -1,6 +1,6 @@
 """Rows that no solver computed: the figures' tests store them under the real experiments' keys."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from ntklora.theory import landscape_rank, pataki_rank, sharp_landscape_rank
 def store_rows(experiment, run, folder, profile=Profile.smoke):
     """A store with every cell of a profile, each row made by `run`; columns that `run` leaves out are None."""
 
-    def fill(cell):
+    def fill(parameters):
+        cell = asdict(parameters)
         return {**dict.fromkeys(column.name for column in experiment.columns), **run(cell)}
 
     store = Store(folder)
@@ -75,7 +76,7 @@ def preheating_row(cell):
 
 
 ROWS = {
-    "rank_landscape": landscape_row,
+    "landscape": landscape_row,
     "minimizer_rank": rank_row,
     "training_curves": curve_row,
     "high_rank_preheating": preheating_row,

@@ -21,13 +21,13 @@ def moved(row, **changes):
 
 
 def test_landscape_contradicts_t2_strict_as_soon_as_one_endpoint_does():
-    assert "as T2-strict demands" in say("rank_landscape", landscape_row)
+    assert "as T2-strict demands" in say("landscape", landscape_row)
 
     def one_spurious(cell):
         row = landscape_row(cell)
         return row if row["spurious"] else moved(row, **{"global": -1, "spurious": 1})
 
-    said = say("rank_landscape", one_spurious)
+    said = say("landscape", one_spurious)
     assert "contradicts T2-strict" in said
     assert "as T2-strict demands" not in said
 
@@ -37,8 +37,8 @@ def test_landscape_doubts_its_zeros_when_planted_minima_are_not_found():
         row = landscape_row(cell)
         return moved(row, **{"global": row["spurious"], "spurious": -row["spurious"]})
 
-    assert "the zeros elsewhere show little" not in say("rank_landscape", landscape_row, Profile.default)
-    assert "the zeros elsewhere show little" in say("rank_landscape", finds_nothing, Profile.default)
+    assert "the zeros elsewhere show little" not in say("landscape", landscape_row, Profile.default)
+    assert "the zeros elsewhere show little" in say("landscape", finds_nothing, Profile.default)
 
 
 def test_landscape_counts_starts_without_a_verdict():
@@ -46,9 +46,9 @@ def test_landscape_counts_starts_without_a_verdict():
         row = landscape_row(cell)
         return moved(row, **{"global": -2, "unconverged": -1, "inconclusive": 3})
 
-    cells = len(all_experiments()["rank_landscape"].cells(Profile.smoke))
-    assert f"{cells:,} of" in say("rank_landscape", landscape_row)
-    assert f"{3 * cells:,} of" in say("rank_landscape", undecided)
+    cells = len(all_experiments()["landscape"].cells(Profile.smoke))
+    assert f"{cells:,} of" in say("landscape", landscape_row)
+    assert f"{3 * cells:,} of" in say("landscape", undecided)
 
 
 def test_minimizer_rank_contradicts_t1_when_a_reduced_rank_exceeds_the_bound():

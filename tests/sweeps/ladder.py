@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,27 @@ import numpy as np
 from ntklora.sweeps import Column, Experiment, Profile
 
 
-def run(cell):
+@dataclass(frozen=True)
+class Ladder:
+    rungs: int
+    seed: int
+    log: str
+
+
+def run(ladder):
     """Height of a ladder; seven rungs break it, thirteen give no number, 17 end the process, 19 ask it to stop."""
-    if "log" in cell:
-        with Path(cell["log"]).open("a") as log:
-            log.write(f"{cell['rungs']} {cell['seed']}\n")
-    if cell["rungs"] == 7:
+    with Path(ladder.log).open("a") as log:
+        log.write(f"{ladder.rungs} {ladder.seed}\n")
+    if ladder.rungs == 7:
         raise RuntimeError("seven rungs")
-    if cell["rungs"] == 17:
+    if ladder.rungs == 17:
         os._exit(9)
-    if cell["rungs"] == 19:
+    if ladder.rungs == 19:
         os.kill(os.getppid(), signal.SIGINT)
         time.sleep(0.5)
-    draw = np.random.default_rng(cell["seed"]).normal(size=cell["rungs"])
-    height = np.nan if cell["rungs"] == 13 else draw.sum()
-    return {"height": height, "steps": draw, "rungs_seen": np.int32(cell["rungs"]), "owner": None}
+    draw = np.random.default_rng(ladder.seed).normal(size=ladder.rungs)
+    height = np.nan if ladder.rungs == 13 else draw.sum()
+    return {"height": height, "steps": draw, "rungs_seen": np.int32(ladder.rungs), "owner": None}
 
 
 def ladder(log, rungs=(2, 3, 5), chunk=2, version=1):
@@ -33,6 +40,7 @@ def ladder(log, rungs=(2, 3, 5), chunk=2, version=1):
         name="ladder",
         version=version,
         question="How tall is a ladder?",
+        parameters=Ladder,
         columns=(
             Column("height", float, "sum of the steps, in metres"),
             Column("steps", list[float], "each step, in metres"),
@@ -42,7 +50,7 @@ def ladder(log, rungs=(2, 3, 5), chunk=2, version=1):
         profiles={Profile.smoke: ({"rungs": tuple(rungs), "seed": (0, 1), "log": str(log)},)},
         run=run,
         chunk=chunk,
-        shapes=("rungs",),
+        shape=lambda ladder: ladder.rungs,
     )
 
 

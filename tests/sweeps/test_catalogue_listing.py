@@ -5,9 +5,19 @@ import pytest
 from ntklora.sweeps import catalogue
 
 EXPERIMENT = """
+from dataclasses import dataclass
+
 from ntklora.sweeps import Column, Experiment, Profile
+
+
+@dataclass(frozen=True)
+class Nothing:
+    seed: int
+
+
+columns = (Column("x", float, "metres"),)
 grids = {{Profile.smoke: ({{"seed": 0}},)}}
-experiment = Experiment({name!r}, 1, "?", (Column("x", float, "metres"),), grids, lambda cell: {{"x": 0.0}})
+experiment = Experiment({name!r}, 1, "?", Nothing, columns, grids, lambda nothing: {{"x": 0.0}})
 """
 FIGURE = """
 from ntklora.sweeps import Figure

@@ -1,13 +1,25 @@
 """Property: a profile's cells are the union of its grids, and a key tells apart exactly what determines the numbers."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ntklora.sweeps import Column, Experiment, Profile
-from ntklora.sweeps.experiment import Numerics
+from ntklora.sweeps.numerics import Numerics
 
-HERE = Numerics(True, "threefry2x32-partitionable")
+HERE = Numerics()
+
+
+@dataclass(frozen=True)
+class Ladder:
+    rungs: int
+    wood: str = "ash"
+    seed: int = 0
+
+
+@dataclass
+class Thawed:
+    rungs: int
 
 
 def ladder(**changes):
@@ -15,6 +27,7 @@ def ladder(**changes):
         name="ladder",
         version=1,
         question="How tall?",
+        parameters=Ladder,
         columns=(Column("height", float, "metres"),),
         profiles={
             Profile.smoke: ({"rungs": (2, 3), "wood": "ash", "seed": range(2)},),
@@ -23,7 +36,7 @@ def ladder(**changes):
                 {"rungs": 3, "wood": ("ash", "oak"), "seed": 1},
             ),
         },
-        run=lambda cell: {"height": 0.3 * cell["rungs"]},
+        run=lambda ladder: {"height": 0.3 * ladder.rungs},
     )
     return replace(base, **changes)
 
@@ -43,7 +56,7 @@ def test_a_key_depends_on_everything_that_determines_the_numbers():
         ladder(version=2).key(cell, HERE),
         ladder(name="stairs").key(cell, HERE),
         ladder().key({**cell, "seed": 1}, HERE),
-        ladder().key(cell, HERE._replace(x64=False)),
+        ladder().key(cell, HERE._replace(precision="float32")),
         ladder().key(cell, HERE._replace(prng="rbg")),
     ]
     assert len(set(keys)) == len(keys)
@@ -63,9 +76,11 @@ def test_a_key_does_not_depend_on_order_question_or_chunk():
         ({"columns": (Column("height", complex, ""),)}, "kind"),
         ({"columns": (Column("rungs", float, ""),)}, "rungs"),
         ({"columns": (Column("status", int, ""),)}, "status"),
-        ({"shapes": ("height",)}, "no parameters"),
-        ({"profiles": {Profile.smoke: ({"a": 1}, {"b": 1})}}, "axes"),
-        ({"profiles": {Profile.smoke: ({"a": (1, 2.0)},)}}, "axis a"),
+        ({"parameters": Thawed}, "frozen dataclass"),
+        ({"profiles": {Profile.smoke: ({"rungs": 1, "woods": "ash"},)}}, "did you mean 'wood'"),
+        ({"profiles": {Profile.smoke: ({"seed": 1},)}}, "rungs has no default"),
+        ({"profiles": {Profile.smoke: ({"rungs": (1, 2.0)},)}}, "axis rungs holds 2.0"),
+        ({"profiles": {Profile.smoke: ({"rungs": ()},)}}, "axis rungs is empty"),
     ],
 )
 def test_a_wrong_description_is_refused_in_a_line(changes, message):

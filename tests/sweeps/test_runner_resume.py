@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_two_interruptions_stop_at_once_and_keep_finished_cells(log, store):
     cells = experiment.cells(Profile.smoke)
 
     def run(cell):
-        if cell == cells[2]:
+        if asdict(cell) == cells[2]:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
         return experiment.run(cell)

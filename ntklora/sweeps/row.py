@@ -1,36 +1,50 @@
-"""One cell: from its parameters to its row, whatever happens on the way."""
+"""Rows: what a cell gave, or why it gave nothing, and what the store records beside it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from ntklora.sweeps.experiment import Cell, CellStatus, Column, Experiment, Numerics, Row
+from ntklora.sweeps.experiment import Cell, CellStatus, Column, Experiment, Row
 from ntklora.sweeps.failure import describe_failure
+from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.provenance import now, revision
 
 
-def run_cell(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:
-    """The row of one cell: its parameters, its columns, and what the store records beside them."""
+def row_of(
+    experiment: Experiment, cell: Cell, numerics: Numerics, values: Callable[[], Row], seconds: float = 0.0
+) -> Row:
+    """The row of one cell whose measured columns are `values()`, whatever happens there.
+
+    `seconds` were spent on the cell before.
+    """
     start = perf_counter()
     # The border where an exception becomes a row: one bad cell must not cost a night.
     try:
-        values = _checked(experiment.columns, experiment.run(dict(cell)))
+        measured = _checked(experiment.columns, values())
     except Exception as error:
-        return failed_row(experiment, cell, numerics, describe_failure(error), perf_counter() - start)
-    nans = [name for name, value in values.items() if _has_nan(value)]
+        seconds += perf_counter() - start
+        return failed_row(experiment, cell, numerics, describe_failure(error), seconds=seconds)
+    nans = [name for name, value in measured.items() if _has_nan(value)]
     status, reason = (CellStatus.nan, f"NaN in {', '.join(nans)}") if nans else (CellStatus.ok, None)
-    return {**cell, **values, **_record(experiment, cell, numerics, status, reason, perf_counter() - start)}
+    seconds += perf_counter() - start
+    return {**cell, **measured, **_record(experiment, cell, numerics, status, reason, seconds)}
 
 
 def failed_row(
-    experiment: Experiment, cell: Cell, numerics: Numerics, reason: str, seconds: float | None = None
+    experiment: Experiment,
+    cell: Cell,
+    numerics: Numerics,
+    reason: str,
+    *,
+    status: CellStatus = CellStatus.error,
+    seconds: float | None = None,
 ) -> Row:
     """The row of a cell that gave no values, and why."""
     nothing = dict.fromkeys(column.name for column in experiment.columns)
-    return {**cell, **nothing, **_record(experiment, cell, numerics, CellStatus.error, reason, seconds)}
+    return {**cell, **nothing, **_record(experiment, cell, numerics, status, reason, seconds)}
 
 
 def _record(

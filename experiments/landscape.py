@@ -7,14 +7,15 @@ for r(r+3)/2 > d; planted instances show that below, they exist. Typical feature
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
-import jax
 import numpy as np
 
 import ntklora as nl
-from ntklora.sweeps.experiment import Cell, Column, Experiment, Row
+from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
+from ntklora.sweeps.randomness import stream_key
 
 # The planted excess e: small enough that most draws at the boundary are strict minima (theory §2.1), large enough that
 # beyond it, where the excess of F is of the order e², it stays far above rounding.
@@ -27,13 +28,31 @@ CLASSES = tuple(kind.value for kind in nl.Endpoint)
 COLUMNS = (
     Column("num_outputs", int, "K"),
     Column("span_dimension", int, "d, the dimension of the span of the tangent features"),
-    *(Column(kind, int, f"endpoints of class {kind}") for kind in CLASSES),
-    Column("certified_rank", int, "rank of the certified convex optimum"),
+    *(Column(kind, int, f"endpoints of class {kind}", verdict=True) for kind in CLASSES),
+    Column("certified_rank", int, "rank of the certified convex optimum", verdict=True),
     Column("primal", float, "objective of the certified convex optimum"),
     Column("gap", float, "its relative duality gap"),
     Column("best_objective", float, "lowest endpoint"),
     Column("worst_objective", float, "highest endpoint"),
 )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One instance and the LoRA rank whose landscape is surveyed."""
+
+    family: str = "gaussian"
+    """planted, gaussian, or a linearized network on digits: mlp, cnn, transformer, with _random_labels or not."""
+    num_samples: int = 8
+    """N; K is 1."""
+    seed: int = 0
+    """Seed of the data (the same at every rank), the labels, the initialization, and the starts."""
+    lam_ratio: float = 0.01
+    """Weight decay as a share of lam_max (a planted instance has its own)."""
+    starts: int = 32
+    """Random starts, each trained to the end and judged."""
+    rank: int = 1
+    """LoRA rank r; a planted instance is planted at this rank."""
 
 
 @lru_cache(maxsize=2)
@@ -48,19 +67,18 @@ def planted_landscape(rank: int, num_samples: int, seed: int, starts: int, exces
     problem, u, v = nl.plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess, shape=PLANTED_SHAPE)
     rng = np.random.default_rng([seed, rank])
     initial = tuple(x + 0.01 * np.abs(x).max() * rng.standard_normal((starts, *x.shape)) for x in (u, v))
-    ends = nl.find_endpoints(problem, rank, jax.random.key(seed), starts=starts, initial=initial)
+    ends = nl.find_endpoints(problem, rank, stream_key("starts", seed, rank=rank), starts=starts, initial=initial)
     return problem, nl.judge_endpoints(problem, ends, tolerance=1e-9)
 
 
-def run(cell: Cell) -> Row:
+def run(survey: Survey) -> Row:
     """Survey one rank of one instance; a planted one depends on the rank, and its starts surround the planted point."""
-    family, rank, seed, starts = str(cell["family"]), int(cell["rank"]), int(cell["seed"]), int(cell["starts"])
-    num_samples = int(cell["num_samples"])
-    if family == "planted":
-        problem, landscape = planted_landscape(rank, num_samples, seed, starts, EXCESS)
+    rank, seed, starts = survey.rank, survey.seed, survey.starts
+    if survey.family == "planted":
+        problem, landscape = planted_landscape(rank, survey.num_samples, seed, starts, EXCESS)
     else:
-        problem, solution = instance(family, num_samples, seed, float(cell["lam_ratio"]))
-        key = jax.random.fold_in(jax.random.key(seed), rank)
+        problem, solution = instance(survey.family, survey.num_samples, seed, survey.lam_ratio)
+        key = stream_key("starts", seed, rank=rank)
         landscape = nl.survey_landscape(problem, rank, key, starts=starts, solution=solution)
     return {
         "num_outputs": problem.num_outputs,
@@ -89,9 +107,10 @@ def grid(families, sizes, ranks, seeds, starts, lam_ratio=0.01):
 NETWORKS = tuple(f"{network}{labels}" for network in ("mlp", "cnn", "transformer") for labels in ("", "_random_labels"))
 
 experiment = Experiment(
-    name="rank_landscape",
-    version=3,
+    name="landscape",
+    version=4,
     question="At which ranks, for how many data, does LoRA have spurious local minima?",
+    parameters=Survey,
     columns=COLUMNS,
     profiles={
         Profile.smoke: (
@@ -108,6 +127,6 @@ experiment = Experiment(
         ),
     },
     run=run,
-    shapes=("family", "num_samples"),
+    shape=lambda survey: (survey.family, survey.num_samples),
     chunk=24,
 )

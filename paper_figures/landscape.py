@@ -34,7 +34,7 @@ LIMITED_SHADES = ("#ffffff", "#cfe1f2", "#88bedc", "#3181bd", "#08306b")
 def tabulate(rows: Mapping[str, Rows]) -> Table:
     """One record per family, number of outputs, rank and number of samples: counts, shares and their intervals."""
     cells: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows["rank_landscape"]:
+    for row in rows["landscape"]:
         cells[row["family"], row["num_outputs"], row["rank"], row["num_samples"]].append(row)
     keys = sorted(cells, key=lambda key: (family_order(key[0]), *key[1:]))
     return [_record(key, cells[key]) for key in keys]
@@ -204,7 +204,7 @@ def _key(axes: Axes) -> None:
 
 
 figure = Figure(
-    name="rank_landscape",
+    name="landscape",
     title="Spurious minima over rank and number of samples",
     caption=(
         "Share of endpoints that are spurious minima, share of instances with at least one, and share of endpoints "
@@ -214,7 +214,7 @@ figure = Figure(
         "around the planted point; endpoints are found by a regularized Newton method, so shares are its own and not "
         "those of gradient descent."
     ),
-    experiments=("rank_landscape",),
+    experiments=("landscape",),
     tabulate=tabulate,
     draw=draw,
     finding=finding,

@@ -1,0 +1,18 @@
+"""What a cell may use before it is stopped and recorded as failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds of one cell, and GiB of resident memory of the process that computes it; None: no limit."""
+
+    seconds: float | None = None
+    memory: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("seconds", self.seconds), ("memory", self.memory)):
+            if value is not None and not value > 0:
+                raise ValueError(f"the limit of {name} is {value}: expected a positive number, or none")

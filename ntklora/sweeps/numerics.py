@@ -1,0 +1,28 @@
+"""What determines a cell's numbers beside its parameters."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Numerics(NamedTuple):
+    """The precision that arrays are computed in, `"float64"` or `"float32"`, and JAX's random generator.
+
+    Certificates are float64 in both: of a `Vmapped` computation only the middle step is in the sweep's precision.
+    """
+
+    precision: str = "float64"
+    prng: str = "threefry2x32-partitionable"
+
+
+def current_numerics() -> Numerics:
+    """The precision and random generator that JAX is set to now.
+
+    Both of threefry's layouts count: the partitionable one, JAX's default, draws other numbers from the same key.
+    """
+    import jax
+
+    config: Any = jax.config
+    layout = "partitionable" if getattr(config, "jax_threefry_partitionable", True) else "sequential"
+    precision = "float64" if config.jax_enable_x64 else "float32"
+    return Numerics(precision, f"{config.jax_default_prng_impl}-{layout}")

@@ -1,0 +1,42 @@
+"""A sweep: one experiment over some grids, in one precision. What a run computes and a folder of the store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ntklora.sweeps.experiment import Cell, Experiment, Grid
+from ntklora.sweeps.numerics import Numerics
+from ntklora.sweeps.parameters import cells_of
+from ntklora.sweeps.profile import Profile
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The cells are the union of the grids, in order; an axis that a grid leaves out takes its default.
+
+    Errors: `ValueError`, when the cells are asked for, naming an axis that is unknown, empty or of another type.
+    """
+
+    experiment: Experiment
+    grids: Sequence[Grid]
+    numerics: Numerics = field(default_factory=Numerics)
+
+    @staticmethod
+    def of_profile(experiment: Experiment, profile: Profile) -> Sweep:
+        """The experiment's own grids for this profile."""
+        return Sweep(experiment, experiment.profiles.get(profile, ()))
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell once."""
+        try:
+            return cells_of(self.experiment.parameters, self.grids)
+        except ValueError as error:
+            raise ValueError(f"experiment {self.experiment.name}: {error}") from error
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The addresses of the cells' rows, in the order of the cells."""
+        return tuple(self.experiment.key(cell, self.numerics) for cell in self.cells)
