@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -66,12 +67,18 @@ def _parse(arguments: Sequence[str]) -> Any:
 
 def _run(options: Any) -> Answer:
     prepare_environment()
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    command = import_module(f"ntklora.cli.{type(options).__name__.lower()}")
+    _use_float64()
+    command = type(options)  # defined in a file `commands`, run by the file beside it that has its name
+    module = import_module(f"{command.__module__.rpartition('.')[0]}.{command.__name__.lower()}")
     with redirect_stdout(sys.stderr):  # standard output belongs to the answer
-        return command.run(options)
+        return module.run(options)
+
+
+def _use_float64() -> None:
+    """Certificates need it. JAX is left to the commands that compute: it reads the variable when it is imported."""
+    os.environ["JAX_ENABLE_X64"] = "true"
+    if "jax" in sys.modules:  # by a program that calls `main`
+        sys.modules["jax"].config.update("jax_enable_x64", True)
 
 
 def _print(answer: Answer, as_json: bool) -> None:
