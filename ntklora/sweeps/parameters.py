@@ -70,15 +70,21 @@ def complete_grid(parameters: type, grid: Grid) -> dict[str, tuple[Scalar, ...]]
         check_axis(parameters, name)
     defaults = {each.name: each.default for each in fields(parameters)}
     completed = {}
-    for name, kind in _kinds(parameters).items():
+    for name in axes_of(parameters):
         values = grid.get(name, defaults[name])
         if values is MISSING:
             raise ValueError(f"parameter {name} has no default: give it a value or an axis")
-        listed = (values,) if isinstance(values, str | int | float | bool) else tuple(values)
-        if not listed:
-            raise ValueError(f"axis {name} is empty")
-        completed[name] = tuple(dict.fromkeys(_converted(name, kind, value) for value in listed))
+        completed[name] = axis_values(parameters, name, values)
     return completed
+
+
+def axis_values(parameters: type, name: str, values: Scalar | Sequence[Scalar]) -> tuple[Scalar, ...]:
+    """The values of one axis, each once, converted to its type; errors as for `cells_of`."""
+    check_axis(parameters, name)
+    listed = (values,) if isinstance(values, str | int | float | bool) else tuple(values)
+    if not listed:
+        raise ValueError(f"axis {name} is empty")
+    return tuple(dict.fromkeys(_converted(name, _kinds(parameters)[name], value) for value in listed))
 
 
 def check_axis(parameters: type, name: str) -> None:
@@ -98,6 +104,8 @@ def _plain(kind: Any) -> type:
 def _converted(name: str, kind: Any, value: Any) -> Scalar:
     """The value as the axis's plain type; an integer may stand for a float, nothing else is converted."""
     plain: Any = _plain(kind)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise ValueError(f"axis {name} holds an integer of {value.bit_length()} bits: the store keeps 64")
     if plain is float and type(value) is int:
         value = float(value)
     if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
