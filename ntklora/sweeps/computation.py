@@ -17,9 +17,11 @@ class Vmapped:
         arrays     --compute--> outputs                one cell; pure JAX, in the precision of the sweep
         parameters, context, outputs --finish--> row   on the host, float64: verdicts and certificates belong here
 
-    `arrays` and `outputs` are pytrees. Cells of one `shape` (see `Experiment`) have arrays of the same structure and
-    shapes: pad what differs, a rank say. `compute(shape, arrays)` gets the shape as a static value and must not mix
-    cells; `context` is whatever `finish` needs of `prepare`, and never leaves the process.
+    `arrays` and `outputs` are pytrees of arrays; random keys (`jax.random.key`) count as such, and come out as their
+    key data. Cells of one `shape` (see `Experiment`) have arrays of the same structure and shapes: pad what differs, a
+    rank say. `compute(shape, arrays)` gets the shape as a static value and must not mix cells. It gets floats in the
+    precision of the sweep and keeps them: what goes through float64 in a float32 sweep is refused. `finish` gets NumPy
+    in float64; `context` is whatever it needs of `prepare`, and never leaves the process.
     """
 
     prepare: Callable[[Any], tuple[Any, Any]]
