@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
 from ntklora.cli.commands import Figures
-from ntklora.cli.results import compute, counts, open_store
+from ntklora.cli.results import compute, counts, open_results
 from ntklora.plotting.files import Plotted, write_figures
 from ntklora.sweeps.catalogue import all_experiments, all_figures, named
 
@@ -19,9 +19,9 @@ def run(options: Figures) -> Answer:
     except ValueError as error:
         raise Mistake(str(error)) from error
     needed = dict.fromkeys(name for figure in chosen for name in figure.experiments)
-    store = open_store(options.out, options.profile)
-    tallies = compute([experiments[name] for name in needed], options.profile, store, jobs=options.jobs)
-    plotted = write_figures(chosen, experiments, store, options.profile, store.root / "figures")
+    results = open_results(options.out, options.profile)
+    tallies = compute([experiments[name] for name in needed], options.profile, results, jobs=options.jobs)
+    plotted = write_figures(chosen, experiments, results, options.profile, results / "figures")
     document = {
         "profile": options.profile,
         "experiments": counts(tallies),

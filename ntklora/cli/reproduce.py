@@ -9,7 +9,8 @@ from ntklora.claims.experiment import claims_experiment, results_of
 from ntklora.claims.run import exit_status
 from ntklora.cli.answer import PARTIAL, Answer
 from ntklora.cli.commands import Reproduce
-from ntklora.cli.results import compute, counts, open_store
+from ntklora.cli.results import compute, counts, open_results
+from ntklora.plotting.coverage import read_rows
 from ntklora.report.build import build
 from ntklora.sweeps.catalogue import all_experiments
 from ntklora.sweeps.runner import Tally
@@ -17,13 +18,13 @@ from ntklora.sweeps.runner import Tally
 
 def run(options: Reproduce) -> Answer:
     """Everything; the last line on standard output names the report."""
-    store = open_store(options.out, options.profile)
+    results = open_results(options.out, options.profile)
     claims = claims_experiment()
     experiments = [claims, *all_experiments().values()]  # the longest cells first: no process waits at the end
-    tallies = compute(experiments, options.profile, store, jobs=options.jobs, force=options.force)
-    report = build(store.root, options.profile)
-    results = results_of(store.rows(claims, claims.cells(options.profile)))
-    status = PARTIAL if any(tally.failed for tally in tallies.values()) else exit_status(results)
+    tallies = compute(experiments, options.profile, results, jobs=options.jobs, force=options.force)
+    report = build(results, options.profile)
+    found = results_of(read_rows(claims, results, options.profile)[0])
+    status = PARTIAL if any(tally.failed for tally in tallies.values()) else exit_status(found)
     document = {"profile": options.profile, "experiments": counts(tallies), "report": str(report)}
     return Answer(status, document, lambda: _show(tallies, report))
 

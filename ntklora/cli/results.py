@@ -14,11 +14,12 @@ from ntklora.sweeps.catalogue import all_experiments, named
 from ntklora.sweeps.experiment import Experiment
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.provenance import command_line
-from ntklora.sweeps.runner import Tally, run_experiments
-from ntklora.sweeps.store import Store
+from ntklora.sweeps.runner import Request, Tally, run_sweeps
+from ntklora.sweeps.store import Refused, Store, Unwritable
+from ntklora.sweeps.sweep import Sweep
 
 
-def open_store(out: Path | None, profile: Profile) -> Store:
+def open_results(out: Path | None, profile: Profile) -> Path:
     """The folder of results, made if missing; one that cannot be written is a mistake found before the work."""
     folder = out if out is not None else Path("results") / profile
     try:
@@ -27,7 +28,7 @@ def open_store(out: Path | None, profile: Profile) -> Store:
         raise Mistake(f"{folder}: cannot be made ({error.strerror}); pass another --out") from error
     if not os.access(folder, os.W_OK):
         raise Mistake(f"{folder}: cannot be written; pass another --out")
-    return Store(folder)
+    return folder
 
 
 def find_experiment(name: str) -> Experiment:
@@ -42,7 +43,7 @@ def _known() -> dict[str, Experiment]:
 
 
 def compute(
-    experiments: Sequence[Experiment], profile: Profile, store: Store, *, jobs: int | None, force: bool = False
+    experiments: Sequence[Experiment], profile: Profile, results: Path, *, jobs: int | None, force: bool = False
 ) -> dict[str, Tally]:
     """Run what is missing of each experiment, failed cells included, in `jobs` processes (None: one per core).
 
@@ -51,11 +52,16 @@ def compute(
     jobs = os.cpu_count() or 1 if jobs is None else jobs
     if jobs < 1:
         raise Mistake(f"--jobs is {jobs}: at least 1 process")
-    requests = [(experiment, experiment.cells(profile)) for experiment in experiments]
+    requests = [
+        Request(Sweep.of_profile(experiment, profile), experiment.name, Store(results / experiment.name))
+        for experiment in experiments
+    ]
     try:
-        tallies = run_experiments(requests, store, jobs=jobs, find=find_experiment, force=force, retry_failed=True)
+        tallies = run_sweeps(requests, jobs=jobs, find=find_experiment, force=force, retry_failed=True)
         if any(tally.interrupted for tally in tallies.values()):
             raise KeyboardInterrupt
+    except (Refused, Unwritable) as error:
+        raise Mistake(str(error)) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"finished cells are kept; to go on: {command_line()}") from None
     return tallies

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
 
 
 class Coverage(NamedTuple):
@@ -44,11 +46,11 @@ class Coverage(NamedTuple):
         return {**self._asdict(), "revisions": list(self.revisions), "missing": self.missing}
 
 
-def read_rows(experiment: Experiment, store: Store, profile: Profile) -> tuple[list[Row], Coverage]:
-    """The rows of a profile, failed ones included, and how complete they are."""
-    cells = experiment.cells(profile)
-    rows = store.rows(experiment, cells)
-    return rows, coverage(experiment, len(cells), rows)
+def read_rows(experiment: Experiment, results: Path, profile: Profile) -> tuple[list[Row], Coverage]:
+    """The rows of a profile in `<results>/<experiment>`, failed ones included, and how complete they are."""
+    sweep = Sweep.of_profile(experiment, profile)
+    rows = Store(results / experiment.name).rows(sweep)
+    return rows, coverage(experiment, len(sweep.cells), rows)
 
 
 def coverage(experiment: Experiment, cells: int, rows: Sequence[Row]) -> Coverage:

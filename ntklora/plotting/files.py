@@ -18,9 +18,8 @@ from ntklora.plotting.style import SMALLEST, VERMILION, Venue, printed_at, say_n
 from ntklora.strict_json import strict_dumps
 from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.figure import Figure, Table
-from ntklora.sweeps.numerics import current_numerics
+from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.profile import Profile
-from ntklora.sweeps.store import Store
 from ntklora.version import __version__
 
 if TYPE_CHECKING:
@@ -47,28 +46,28 @@ class Plotted(NamedTuple):
 def write_figures(
     figures: Sequence[Figure],
     experiments: Mapping[str, Experiment],
-    store: Store,
+    results: Path,
     profile: Profile,
     folder: Path,
     venue: Venue = Venue.icml,
 ) -> list[Plotted]:
-    """Draw figures from the stored rows of a profile; `<folder>/<name>.{pdf,png,svg,csv,json}`, each whole or absent.
+    """Draw figures from the rows of a profile: `<folder>/<name>.{pdf,png,svg,csv,json}`, each whole or absent.
 
     A figure without rows is drawn as a sentence that says so; one with a part of them names what is missing.
     """
     return [
-        _write_figure(figure, [experiments[name] for name in figure.experiments], store, profile, folder, venue)
+        _write_figure(figure, [experiments[name] for name in figure.experiments], results, profile, folder, venue)
         for figure in figures
     ]
 
 
 def _write_figure(
-    figure: Figure, experiments: Sequence[Experiment], store: Store, profile: Profile, folder: Path, venue: Venue
+    figure: Figure, experiments: Sequence[Experiment], results: Path, profile: Profile, folder: Path, venue: Venue
 ) -> Plotted:
     rows: dict[str, list[Row]] = {}
     covered: list[Coverage] = []
     for experiment in experiments:
-        found, coverage = read_rows(experiment, store, profile)
+        found, coverage = read_rows(experiment, results, profile)
         rows[experiment.name] = [row for row in found if row["status"] == CellStatus.ok]
         covered.append(coverage)
     command = f"ntklora figures {figure.name} --profile {profile.value}"
@@ -135,7 +134,7 @@ def _provenance(
         "command": command,
         "profile": profile,
         "venue": venue,
-        "numerics": current_numerics()._asdict(),
+        "numerics": Numerics()._asdict(),
         "experiments": [coverage.as_dict() for coverage in covered],
         "drawn_with": {"ntklora": __version__, "matplotlib": version("matplotlib")},
     }

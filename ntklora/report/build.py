@@ -25,20 +25,19 @@ def build(results: Path, profile: Profile, venue: Venue = Venue.icml) -> Path:
     Reads the store and computes nothing: what is missing or failed is shown as such. The page is replaced whole.
     Errors: `ValueError` for a shard or manifest that cannot be read, `OSError` where the folder cannot be written.
     """
-    store = Store(results)
     experiments = all_experiments()
-    plotted = write_figures(list(all_figures().values()), experiments, store, profile, results / "figures", venue)
-    claims = _source(claims_experiment(), store, profile)
+    plotted = write_figures(list(all_figures().values()), experiments, results, profile, results / "figures", venue)
+    claims = _source(claims_experiment(), results, profile)
     found = results_of(claims.rows)
     seen = {result.claim.id for result in found}
     verdicts = Verdicts(found, [claim for claim in all_claims() if claim.id not in seen])
-    sources = [claims, *(_source(experiment, store, profile) for experiment in experiments.values())]
+    sources = [claims, *(_source(experiment, results, profile) for experiment in experiments.values())]
     path = results / "report.html"
     with replacing(path) as sibling:
         sibling.write_text(page(Contents(profile, verdicts, plotted, sources)), encoding="utf-8")
     return path
 
 
-def _source(experiment: Experiment, store: Store, profile: Profile) -> Source:
-    rows, coverage = read_rows(experiment, store, profile)
-    return Source(experiment, coverage, rows, store.manifest(experiment))
+def _source(experiment: Experiment, results: Path, profile: Profile) -> Source:
+    rows, coverage = read_rows(experiment, results, profile)
+    return Source(experiment, coverage, rows, Store(results / experiment.name).runs())

@@ -6,16 +6,15 @@ as counts. Nothing here knows what is computed, imports JAX, or touches a disk.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from ntklora.sweeps.computation import Row as Row
 from ntklora.sweeps.computation import Vmapped
+from ntklora.sweeps.keys import keys_of
 from ntklora.sweeps.limits import Limits
 from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.parameters import Cell as Cell
@@ -129,11 +128,5 @@ class Experiment:
             raise ValueError(f"experiment {self.name}: {error}") from error
 
     def key(self, cell: Cell, numerics: Numerics) -> str:
-        """The address of a cell's row: a hash of everything that determines its numbers, and of nothing else.
-
-        Host, device, chunk and library versions are provenance (they stand beside the row), not part of the key.
-        """
-        content = {"experiment": self.name, "version": self.version, "cell": dict(cell), **numerics._asdict()}
-        return sha256(json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()).hexdigest()[
-            :32
-        ]
+        """The address of a cell's row (`ntklora.sweeps.keys`)."""
+        return keys_of(self.name, self.version, [cell], numerics)[0]

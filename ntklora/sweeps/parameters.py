@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from math import isfinite
 from typing import Any, get_type_hints
 
@@ -53,15 +53,17 @@ def cells_of(parameters: type, grids: Sequence[Grid]) -> tuple[Cell, ...]:
     The last parameter varies fastest. Errors: `ValueError` naming the axis that is unknown (and the nearest), lacks a
     value, is empty, or holds a value of another type, and for a cell that the parameters themselves refuse.
     """
-    cells: dict[tuple[Scalar, ...], Cell] = {}
-    names = tuple(axes_of(parameters))
-    for grid in grids:
-        for values in product(*complete_grid(parameters, grid).values()):
-            cells.setdefault(values, dict(zip(names, values, strict=True)))
-    if cells and hasattr(parameters, "__post_init__"):
-        for cell in cells.values():
+    cells = union_of_grids(tuple(axes_of(parameters)), [complete_grid(parameters, grid) for grid in grids])
+    if hasattr(parameters, "__post_init__"):
+        for cell in cells:
             parameters(**cell)  # says which combinations make no sense
-    return tuple(cells.values())
+    return cells
+
+
+def union_of_grids(names: tuple[str, ...], grids: Sequence[Mapping[str, Sequence[Scalar]]]) -> tuple[Cell, ...]:
+    """The cells of complete grids, each once, in their order; the last name varies fastest."""
+    cells = dict.fromkeys(chain.from_iterable(product(*(grid[name] for name in names)) for grid in grids))
+    return tuple(dict(zip(names, values, strict=True)) for values in cells)
 
 
 def complete_grid(parameters: type, grid: Grid) -> dict[str, tuple[Scalar, ...]]:

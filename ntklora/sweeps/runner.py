@@ -6,14 +6,24 @@ A cell that raises or turns NaN is a row with its status and reason, and the run
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from sys import stderr
+from typing import NamedTuple
 
 from ntklora.sweeps.execution import Find, Group, Task, in_processes, in_this_process
 from ntklora.sweeps.experiment import Cell, CellStatus, Experiment, Row
 from ntklora.sweeps.interruption import graceful_interruption
 from ntklora.sweeps.progress import show_progress
 from ntklora.sweeps.provenance import now, provenance
-from ntklora.sweeps.store import Store
+from ntklora.sweeps.store import Damage, Disagreement, Store
+from ntklora.sweeps.sweep import Sweep
+
+
+class Request(NamedTuple):
+    """A sweep, where its experiment is found, and the folder of its rows."""
+
+    sweep: Sweep
+    reference: str
+    store: Store
 
 
 class Tally(NamedTuple):
@@ -28,31 +38,34 @@ class Tally(NamedTuple):
 def run_experiment(
     experiment: Experiment, cells: Sequence[Cell], store: Store, *, force: bool = False, retry_failed: bool = False
 ) -> Tally:
-    """Compute what is missing of `cells` in this process; see `run_experiments`."""
-    return run_experiments([(experiment, cells)], store, force=force, retry_failed=retry_failed)[experiment.name]
+    """Compute what is missing of `cells` in this process; see `run_sweeps`."""
+    request = Request(Sweep(experiment, tuple(cells)), experiment.name, store)
+    return run_sweeps([request], force=force, retry_failed=retry_failed)[experiment.name]
 
 
-def run_experiments(
-    requests: Sequence[tuple[Experiment, Sequence[Cell]]],
-    store: Store,
+def run_sweeps(
+    requests: Sequence[Request],
     *,
     jobs: int = 1,
     find: Find | None = None,
     force: bool = False,
     retry_failed: bool = False,
 ) -> dict[str, Tally]:
-    """Compute what is missing of each experiment's cells, everything with `force`, failed rows with `retry_failed`.
+    """Compute what is missing of each sweep's cells, everything with `force`, failed rows with `retry_failed`.
 
     With `jobs > 1`, in as many processes, which `find` experiments by name. Rows are written in shards of
-    `experiment.chunk` cells; when the run stops early, for whatever reason, finished cells are kept.
+    `experiment.chunk` cells; when the run stops early, for whatever reason, finished cells are kept. Each folder takes
+    the sweep as what it was made for.
     """
-    experiments = {experiment.name: experiment for experiment, _ in requests}
+    experiments = {request.sweep.experiment.name: request.sweep.experiment for request in requests}
     open_runs: dict[str, _Run] = {}
-    for experiment, cells in requests:
-        set_aside = store.set_aside_unreadable(experiment)
-        todo = list(cells) if force else store.missing(experiment, cells, retry_failed=retry_failed)
-        if todo:
-            open_runs[experiment.name] = _Run(experiment, cells, todo, [path.name for path in set_aside], store)
+    for sweep, reference, store in requests:
+        store.claim(sweep, reference, force=force, extend=True)
+        damaged = store.set_aside_damaged()
+        missing = store.missing(sweep, retry_failed=retry_failed, force=force)
+        if missing:
+            todo = [sweep.cells[index] for index in missing]
+            open_runs[sweep.experiment.name] = _Run(sweep.experiment, todo, damaged, store, force)
     groups = [group for run in open_runs.values() for group in _groups(run.experiment, run.todo)]
     total = sum(len(group) for group in groups)
     work = sum(experiments[task.experiment].cost for group in groups for task in group)
@@ -78,34 +91,33 @@ def run_experiments(
                     run.close()
         interrupted = sum(run.computed for run in open_runs.values()) < total
     return {
-        experiment.name: Tally(
-            requested=len(cells),
-            computed=open_runs[experiment.name].computed if experiment.name in open_runs else 0,
-            failed=sum(row["status"] != CellStatus.ok for row in store.rows(experiment, cells)),
+        sweep.experiment.name: Tally(
+            requested=len(sweep.cells),
+            computed=open_runs[name].computed if (name := sweep.experiment.name) in open_runs else 0,
+            failed=_count_failed(sweep, store),
             interrupted=interrupted,
         )
-        for experiment, cells in requests
+        for sweep, _, store in requests
     }
+
+
+def _count_failed(sweep: Sweep, store: Store) -> int:
+    statuses = store.statuses()
+    return sum(statuses.get(key, CellStatus.ok) != CellStatus.ok for key in sweep.keys)
 
 
 class _Run:
     """The rows of one experiment on their way to the store."""
 
     def __init__(
-        self,
-        experiment: Experiment,
-        cells: Sequence[Cell],
-        todo: Sequence[Cell],
-        set_aside: Sequence[str],
-        store: Store,
+        self, experiment: Experiment, todo: Sequence[Cell], damaged: Sequence[Damage], store: Store, force: bool
     ) -> None:
-        self.experiment, self.todo, self.store = experiment, todo, store
+        self.experiment, self.todo, self.store, self.force = experiment, todo, store, force
         self.computed = 0
         self.pending: list[Row] = []
-        self.before = store.manifest(experiment)
-        self.entry: dict[str, Any] = {**provenance(), "asked": len(todo), "set_aside": list(set_aside)}
-        store.write_spec(experiment, cells)
-        store.write_manifest(experiment, [*self.before, self.entry])
+        self.disagreements: list[Disagreement] = []
+        set_aside = [damage._asdict() for damage in damaged]
+        self.name = store.append_run(experiment.name, {**provenance(), "asked": len(todo), "set_aside": set_aside})
 
     def keep(self, row: Row) -> None:
         """Take a row; write a shard when there are enough."""
@@ -118,12 +130,16 @@ class _Run:
         """Write what is left, and say in the manifest how far the run came."""
         if self.pending:
             self._write()
-        finished = {**self.entry, "computed": self.computed, "finished": now()}
-        self.store.write_manifest(self.experiment, [*self.before, finished])
+        contradictions = [str(each) for each in self.disagreements]
+        changes = {"computed": self.computed, "finished": now(), "disagreements": contradictions}
+        self.store.update_run(self.experiment.name, self.name, changes)
 
     def _write(self) -> None:
-        self.store.write(self.experiment, self.pending)
+        written = self.store.write(self.experiment, self.pending, force=self.force)
         self.pending = []
+        self.disagreements += written.disagreements
+        for each in written.disagreements:
+            print(f"{self.experiment.name}: {each}; the new row is set aside", file=stderr, flush=True)
 
 
 def _groups(experiment: Experiment, todo: Sequence[Cell]) -> list[Group]:

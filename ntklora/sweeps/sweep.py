@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ntklora.sweeps.experiment import Cell, Experiment, Grid
+from ntklora.sweeps.keys import keys_of
 from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.parameters import cells_of
 from ntklora.sweeps.profile import Profile
@@ -39,4 +40,4 @@ class Sweep:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The addresses of the cells' rows, in the order of the cells."""
-        return tuple(self.experiment.key(cell, self.numerics) for cell in self.cells)
+        return keys_of(self.experiment.name, self.experiment.version, self.cells, self.numerics)

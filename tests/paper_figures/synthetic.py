@@ -11,16 +11,14 @@ from ntklora.theory import landscape_rank, pataki_rank, sharp_landscape_rank
 
 
 def store_rows(experiment, run, folder, profile=Profile.smoke):
-    """A store with every cell of a profile, each row made by `run`; columns that `run` leaves out are None."""
+    """Every cell of a profile in `<folder>/<experiment>`, rows made by `run`; columns that it leaves out are None."""
 
     def fill(parameters):
         cell = asdict(parameters)
         return {**dict.fromkeys(column.name for column in experiment.columns), **run(cell)}
 
-    store = Store(folder)
     made = replace(experiment, run=fill)
-    run_experiment(made, made.cells(profile), store)
-    return store
+    run_experiment(made, made.cells(profile), Store(folder / made.name))
 
 
 def landscape_row(cell):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from matplotlib.text import Text
 
+from ntklora.plotting.coverage import read_rows
 from ntklora.plotting.files import write_figures
 from ntklora.plotting.style import SMALLEST, Venue, printed_at
 from ntklora.sweeps import Profile
@@ -21,23 +22,22 @@ NAMES = sorted(all_figures())
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    return {name: store_rows(all_experiments()[name], run, folder) for name, run in ROWS.items()}
+    for name, run in ROWS.items():
+        store_rows(all_experiments()[name], run, folder)
+    return folder
 
 
-def write(name, stores, folder):
-    figure = all_figures()[name]
-    store = stores[figure.experiments[0]]
-    (plotted,) = write_figures([figure], all_experiments(), store, Profile.smoke, folder)
+def write(name, results, folder):
+    (plotted,) = write_figures([all_figures()[name]], all_experiments(), results, Profile.smoke, folder)
     return plotted, {suffix: path.read_bytes() for suffix, path in plotted.paths.items()}
 
 
-def table_of(name, stores):
+def table_of(name, results):
     figure, rows = all_figures()[name], {}
     for each in figure.experiments:
-        experiment = all_experiments()[each]
-        rows[each] = stores[each].rows(experiment, experiment.cells(Profile.smoke))
+        rows[each], _ = read_rows(all_experiments()[each], results, Profile.smoke)
     return figure.tabulate(rows)
 
 
@@ -46,12 +46,12 @@ def test_every_experiment_a_figure_reads_has_synthetic_rows():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_rows_give_the_same_bytes_and_the_csv_is_the_table(name, stores, tmp_path):
-    plotted, first = write(name, stores, tmp_path / "one")
-    _, second = write(name, stores, tmp_path / "two")
+def test_the_same_rows_give_the_same_bytes_and_the_csv_is_the_table(name, results, tmp_path):
+    plotted, first = write(name, results, tmp_path / "one")
+    _, second = write(name, results, tmp_path / "two")
     assert first == second
     records = list(csv.DictReader(StringIO(first["csv"].decode())))
-    table = table_of(name, stores)
+    table = table_of(name, results)
     assert [list(record.values()) for record in records] == [
         ["" if value is None else str(value) for value in record.values()] for record in table
     ]
@@ -61,7 +61,7 @@ def test_the_same_rows_give_the_same_bytes_and_the_csv_is_the_table(name, stores
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_letters_are_printable_and_on_the_paper(name, stores, monkeypatch):
+def test_all_letters_are_printable_and_on_the_paper(name, results, monkeypatch):
     drawn, draw = [], Text.draw
 
     def spy(text, renderer):  # matplotlib keeps tick labels that it never draws: only what is drawn counts
@@ -70,7 +70,7 @@ def test_all_letters_are_printable_and_on_the_paper(name, stores, monkeypatch):
         draw(text, renderer)
 
     with printed_at(Venue.icml):
-        drawing = all_figures()[name].draw(table_of(name, stores))
+        drawing = all_figures()[name].draw(table_of(name, results))
         drawing.draw_without_rendering()
         monkeypatch.setattr(Text, "draw", spy)
         drawing.draw_without_rendering()
@@ -84,10 +84,10 @@ def test_all_letters_are_printable_and_on_the_paper(name, stores, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_axes_are_named_and_the_caption_speaks(name, stores):
+def test_axes_are_named_and_the_caption_speaks(name, results):
     figure = all_figures()[name]
     with printed_at(Venue.icml):
-        drawing = figure.draw(table_of(name, stores))
+        drawing = figure.draw(table_of(name, results))
     assert any(axes.get_xlabel() for axes in drawing.axes)
     assert any(axes.get_ylabel() for axes in drawing.axes) or drawing.get_supylabel()
     assert len(figure.caption) > 80
@@ -95,10 +95,8 @@ def test_axes_are_named_and_the_caption_speaks(name, stores):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_rows_the_figure_says_so(name, stores, tmp_path):
-    figure = all_figures()[name]
-    empty = type(stores[figure.experiments[0]])(tmp_path / "nothing")
-    (plotted,) = write_figures([figure], all_experiments(), empty, Profile.smoke, tmp_path)
+def test_without_rows_the_figure_says_so(name, tmp_path):
+    (plotted,) = write_figures([all_figures()[name]], all_experiments(), tmp_path, Profile.smoke, tmp_path)
     assert "no rows are stored" in plotted.finding
     assert plotted.paths["csv"].read_bytes() == b""
 

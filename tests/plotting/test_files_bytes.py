@@ -11,17 +11,18 @@ from ntklora.plotting.style import Venue
 from ntklora.sweeps import Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
 from tests.plotting.heights import figure
 from tests.sweeps.ladder import ladder
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "results")
+    return Store(tmp_path / "results" / "ladder")
 
 
 def write(experiment, store, folder, venue=Venue.icml):
-    (plotted,) = write_figures([figure], {"ladder": experiment}, store, Profile.smoke, folder, venue)
+    (plotted,) = write_figures([figure], {"ladder": experiment}, store.folder.parent, Profile.smoke, folder, venue)
     return plotted, {suffix: path.read_bytes() for suffix, path in plotted.paths.items()}
 
 
@@ -42,7 +43,7 @@ def test_the_csv_is_what_was_plotted_and_reads_back_exactly(store, tmp_path):
     run_experiment(experiment, experiment.cells(Profile.smoke), store)
     _, files = write(experiment, store, tmp_path / "figures")
     records = list(csv.DictReader(StringIO(files["csv"].decode())))
-    rows = store.rows(experiment, experiment.cells(Profile.smoke))
+    rows = store.rows(Sweep.of_profile(experiment, Profile.smoke))
     assert [float(record["height"]) for record in records] == [row["height"] for row in rows]
     assert {record["owner"] for record in records} == {""}  # None
 

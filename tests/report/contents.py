@@ -32,11 +32,10 @@ def result(name, outcome, control=Outcome.refuted, reason=None):
 
 def contents(folder, results, not_run=(), rungs=(2, 3)):
     """Claims as given; one experiment of which the cells with seven rungs fail; one figure of it."""
-    store = Store(folder)
     experiment = replace(ladder(folder / "log", rungs), question=NASTY)
-    run_experiment(experiment, experiment.cells(Profile.smoke), store)
+    run_experiment(experiment, experiment.cells(Profile.smoke), Store(folder / "ladder"))
     hostile = replace(figure, title=NASTY, caption=NASTY)
-    plotted = write_figures([hostile], {"ladder": experiment}, store, Profile.smoke, folder / "figures")
-    rows, coverage = read_rows(experiment, store, Profile.smoke)
-    source = Source(experiment, coverage, rows, store.manifest(experiment))
+    plotted = write_figures([hostile], {"ladder": experiment}, folder, Profile.smoke, folder / "figures")
+    rows, coverage = read_rows(experiment, folder, Profile.smoke)
+    source = Source(experiment, coverage, rows, Store(folder / "ladder").runs())
     return Contents(Profile.smoke, Verdicts(results, list(not_run)), plotted, [source])

@@ -1,8 +1,9 @@
 """Property: several processes compute what one does, cell by cell, and lose nothing when one dies or Ctrl-C comes."""
 
 from ntklora.sweeps import CellStatus, Profile
-from ntklora.sweeps.runner import run_experiments
+from ntklora.sweeps.runner import Request, run_sweeps
 from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
 from tests.sweeps.ladder import find, ladder
 
 PROVENANCE = ("seconds", "date", "revision")
@@ -13,9 +14,9 @@ def numbers(rows):
 
 
 def run(experiment, store, jobs):
-    cells = experiment.cells(Profile.smoke)
-    tally = run_experiments([(experiment, cells)], store, jobs=jobs, find=find)["ladder"]
-    return tally, store.rows(experiment, cells)
+    sweep = Sweep.of_profile(experiment, Profile.smoke)
+    tally = run_sweeps([Request(sweep, "ladder", store)], jobs=jobs, find=find)["ladder"]
+    return tally, store.rows(sweep)
 
 
 def test_the_same_rows_whatever_the_number_of_processes(tmp_path):
@@ -29,7 +30,7 @@ def test_the_same_rows_whatever_the_number_of_processes(tmp_path):
 
 def test_a_process_that_dies_costs_its_cell_only(tmp_path):
     experiment = ladder(tmp_path / "log", rungs=(17, 2, 3))
-    tally, rows = run(experiment, Store(tmp_path), 2)
+    tally, rows = run(experiment, Store(tmp_path / "ladder"), 2)
     assert tally == (6, 6, 2, False)
     assert [row["status"] for row in rows] == [CellStatus.error] * 2 + [CellStatus.ok] * 4
     assert rows[0]["reason"] == "the process that computed it ended (exit code 9)"
@@ -37,11 +38,11 @@ def test_a_process_that_dies_costs_its_cell_only(tmp_path):
 
 def test_ctrl_c_keeps_what_runs_and_the_next_run_goes_on(tmp_path):
     experiment = ladder(tmp_path / "log", rungs=(19, 2, 3, 5, 6, 8, 9, 10, 11))
-    tally, rows = run(experiment, Store(tmp_path), 2)
+    tally, rows = run(experiment, Store(tmp_path / "ladder"), 2)
     assert tally.interrupted
     assert 1 <= tally.computed == len(rows) < 18
     assert all(row["status"] == CellStatus.ok for row in rows)
-    rest = [cell for cell in experiment.cells(Profile.smoke) if cell["rungs"] != 19]
-    tally = run_experiments([(experiment, rest)], Store(tmp_path), jobs=2, find=find)["ladder"]
+    rest = Sweep(experiment, [cell for cell in experiment.cells(Profile.smoke) if cell["rungs"] != 19])
+    tally = run_sweeps([Request(rest, "ladder", Store(tmp_path / "ladder"))], jobs=2, find=find)["ladder"]
     assert not tally.interrupted
-    assert len(Store(tmp_path).rows(experiment, rest)) == len(rest)
+    assert len(Store(tmp_path / "ladder").rows(rest)) == len(rest.cells)

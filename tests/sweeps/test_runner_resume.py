@@ -10,6 +10,7 @@ import pytest
 from ntklora.sweeps import CellStatus, Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
 from tests.sweeps.ladder import ladder
 
 PROVENANCE = ("seconds", "date", "revision")
@@ -22,7 +23,7 @@ def log(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "results" / "smoke")
+    return Store(tmp_path / "results" / "ladder")
 
 
 def computed(log):
@@ -43,7 +44,7 @@ def test_a_resumed_run_equals_an_unbroken_one_and_computes_nothing_twice(log, st
     assert run_experiment(experiment, cells, store).computed == 0
     unbroken = Store(tmp_path / "unbroken")
     run_experiment(experiment, cells, unbroken)
-    assert numbers(store.rows(experiment, cells)) == numbers(unbroken.rows(experiment, cells))
+    assert numbers(store.rows(Sweep(experiment, cells))) == numbers(unbroken.rows(Sweep(experiment, cells)))
 
 
 def test_failing_cells_are_rows_and_the_run_goes_on(log, store):
@@ -51,7 +52,7 @@ def test_failing_cells_are_rows_and_the_run_goes_on(log, store):
     cells = experiment.cells(Profile.smoke)
     tally = run_experiment(experiment, cells, store)
     assert (tally.computed, tally.failed) == (6, 4)
-    rows = store.rows(experiment, cells)
+    rows = store.rows(Sweep(experiment, cells))
     assert [row["status"] for row in rows] == [CellStatus.error] * 2 + [CellStatus.nan] * 2 + [CellStatus.ok] * 2
     assert rows[0]["reason"].startswith("RuntimeError: seven rungs [ladder.py:")
     assert rows[2]["reason"] == "NaN in height"
@@ -64,9 +65,9 @@ def test_force_computes_everything_again_and_the_later_rows_count(log, store):
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
     run_experiment(experiment, cells[:3], store)
-    before = store.rows(experiment, cells)
+    before = store.rows(Sweep(experiment, cells))
     assert run_experiment(experiment, cells, store, force=True).computed == 6
-    after = store.rows(experiment, cells)
+    after = store.rows(Sweep(experiment, cells))
     assert all(old["date"] < new["date"] for old, new in zip(before, after, strict=False))
     assert len(after) == 6
 
@@ -75,9 +76,9 @@ def test_rows_of_another_version_are_not_seen(log, store):
     old, new = ladder(log), ladder(log, version=2)
     cells = old.cells(Profile.smoke)
     run_experiment(old, cells, store)
-    assert store.rows(new, cells) == []
+    assert store.rows(Sweep(new, cells)) == []
     assert run_experiment(new, cells, store).computed == 6
-    assert len(store.rows(old, cells)) == len(store.rows(new, cells)) == 6
+    assert len(store.rows(Sweep(old, cells))) == len(store.rows(Sweep(new, cells))) == 6
 
 
 @pytest.mark.parametrize(
@@ -87,15 +88,15 @@ def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damag
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
     run_experiment(experiment, cells, store)
-    expected = numbers(store.rows(experiment, cells))
-    shard = next((store.root / "ladder" / "shards").glob("*.parquet"))
+    expected = numbers(store.rows(Sweep(experiment, cells)))
+    shard = next((store.folder / "shards").glob("*.parquet"))
     damage(shard)
     with pytest.raises(ValueError, match=shard.name):
-        store.rows(experiment, cells)
+        store.rows(Sweep(experiment, cells))
     assert run_experiment(experiment, cells, store).computed == 2
-    assert shard.with_suffix(".unreadable").exists()
-    assert store.manifest(experiment)[-1]["set_aside"] == [shard.with_suffix(".unreadable").name]
-    assert numbers(store.rows(experiment, cells)) == expected
+    assert (store.folder / "set_aside" / shard.name).exists()
+    assert [each["shard"] for each in store.runs()[-1]["set_aside"]] == [shard.name]
+    assert numbers(store.rows(Sweep(experiment, cells))) == expected
 
 
 def test_one_interruption_keeps_the_running_cell_and_the_next_run_goes_on(log, store):
@@ -105,7 +106,7 @@ def test_one_interruption_keeps_the_running_cell_and_the_next_run_goes_on(log, s
     object.__setattr__(interrupting, "run", lambda cell: (os.kill(os.getpid(), signal.SIGINT), experiment.run(cell))[1])
     tally = run_experiment(interrupting, cells, store)
     assert tally.interrupted
-    assert len(store.rows(experiment, cells)) == tally.computed == 1
+    assert len(store.rows(Sweep(experiment, cells))) == tally.computed == 1
     assert run_experiment(experiment, cells, store).computed == 5
     assert len(computed(log)) == 6
 
@@ -124,14 +125,14 @@ def test_two_interruptions_stop_at_once_and_keep_finished_cells(log, store):
     object.__setattr__(interrupting, "run", run)
     with pytest.raises(KeyboardInterrupt):
         run_experiment(interrupting, cells, store)
-    assert len(store.rows(experiment, cells)) == 2
+    assert len(store.rows(Sweep(experiment, cells))) == 2
 
 
 def test_a_row_holds_what_was_measured_in_plain_values(log, store):
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
     run_experiment(experiment, cells, store)
-    row = store.rows(experiment, cells)[0]
+    row = store.rows(Sweep(experiment, cells))[0]
     draw = np.random.default_rng(0).normal(size=2)
     assert row["steps"] == draw.tolist()
     assert row["height"] == draw.sum()
@@ -142,7 +143,7 @@ def test_a_row_holds_what_was_measured_in_plain_values(log, store):
 def test_the_manifest_says_where_the_numbers_come_from(log, store):
     experiment = ladder(log)
     run_experiment(experiment, experiment.cells(Profile.smoke), store)
-    (run,) = store.manifest(experiment)
+    (run,) = store.runs()
     assert run["computed"] == run["asked"] == 6
     assert run["date"] < run["finished"]
     assert {"revision", "versions", "device", "xla_flags", "command"} <= set(run)
@@ -161,4 +162,4 @@ def test_a_row_that_is_not_as_declared_is_a_failed_cell(log, store, row, message
     object.__setattr__(experiment, "run", lambda cell: row)
     cells = experiment.cells(Profile.smoke)[:1]
     run_experiment(experiment, cells, store)
-    assert message in store.rows(experiment, cells)[0]["reason"]
+    assert message in store.rows(Sweep(experiment, cells))[0]["reason"]

@@ -5,6 +5,7 @@ import numpy as np
 from ntklora.sweeps import CellStatus, Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
 from ntklora.sweeps.view import to_xarray
 from tests.sweeps.ladder import ladder
 
@@ -12,9 +13,9 @@ from tests.sweeps.ladder import ladder
 def test_every_row_stands_at_its_coordinates(tmp_path):
     experiment = ladder(tmp_path / "log", rungs=(2, 7, 3))
     cells = experiment.cells(Profile.smoke)
-    store = Store(tmp_path)
+    store = Store(tmp_path / "ladder")
     run_experiment(experiment, cells[:5], store)
-    rows = store.rows(experiment, cells)
+    rows = store.rows(Sweep(experiment, cells))
     view = to_xarray(experiment, cells, rows)
     assert dict(view.sizes) == {"rungs": 3, "seed": 2, "log": 1, "steps_index": 3}
     for row in rows[:2]:
