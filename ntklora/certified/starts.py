@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ from ntklora.solvers.scale import scale_of
 
 Array = Any
 Matrices = dict[str, Any]
+
+_SHORTEST_DRAW = 4096
 
 
 def natural_deviation(problem: Problem, name: str, rank: int) -> float:
@@ -39,10 +42,19 @@ def gaussian_starts(
         deviations = np.full(starts, scale) if scale is not None else natural_deviation(problem, name, rank) * spread
         keys = [jax.random.fold_in(key, 2 * index + side) for side in (0, 1)]
         u[name], v[name] = (
-            deviations[:, None, None] * np.asarray(jax.random.normal(k, (starts, rows, rank)))
-            for k, rows in zip(keys, (m, n))
+            deviations[:, None, None] * _normals(k, (starts, rows, rank)) for k, rows in zip(keys, (m, n))
         )
     return u, v
+
+
+def _normals(key: Array, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normals of this shape: the first ones of a longer draw, which are the same numbers.
+
+    A draw compiles for half a second and there are as many shapes as problems, but few powers of two.
+    """
+    count = prod(shape)
+    length = max(_SHORTEST_DRAW, 1 << (count - 1).bit_length())
+    return np.asarray(jax.random.normal(key, (length,)))[:count].reshape(shape)
 
 
 def given_starts(problem: Problem, rank: int, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:

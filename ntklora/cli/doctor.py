@@ -37,10 +37,24 @@ def run(options: Doctor) -> Answer:
         "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
         "precision": {"x64": numerics.precision == "float64", "random_generator": numerics.prng},
         "threads": {"cpus": os.cpu_count(), "blas": [_library(each) for each in threadpool_info()]},
-        "caches": {"jax_compilation_cache_dir": os.environ.get("JAX_COMPILATION_CACHE_DIR")},
+        "caches": _compiled_programs(),
         "checks": [check._asdict() for check in checks],
     }
     return Answer(OK if all(check.ok for check in checks) else NOT_SHOWN, document, lambda: _show(document, checks))
+
+
+def _compiled_programs() -> dict[str, object]:
+    """Where JAX keeps what it compiled, and how much there is; null and zeros where it keeps nothing."""
+    settings = jax.config.values
+    folder = settings["jax_compilation_cache_dir"] if settings["jax_enable_compilation_cache"] else None
+    files = list(Path(folder).glob("*-cache")) if folder else []
+    sizes = [file.stat().st_size for file in files]
+    return {
+        "jax_compilation_cache_dir": folder,
+        "programs": len(sizes),
+        "mebibytes": round(sum(sizes) / 2**20, 1),
+        "off": "JAX_ENABLE_COMPILATION_CACHE=0",
+    }
 
 
 def _precision() -> Check:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from ntklora.tangent.features import tangent_features
 from ntklora.tangent.operator import TangentOperator
 
 Array = Any
+Model = MLP | CNN | Transformer
 
 # Confusable digits first: tasks of few classes then need more than one direction.
 _CLASSES = (3, 8, 5, 9, 1, 7, 2, 6, 0, 4)
@@ -57,16 +58,31 @@ def initialized_network(network: Network | str, num_outputs: int, seed: int) -> 
     MLP 64-64-64-K, its second hidden weight; CNN of two layers with 8 channels, its second kernel; transformer of two
     blocks, query and value of the last one, as JLR adapt them.
     """
-    model: MLP | CNN | Transformer
-    targets: tuple[str, ...]
-    match Network(network):
+    model, targets = _model(Network(network), num_outputs)
+    return Pretrained(model.apply, _initialized(model, jax.random.key(seed)), targets)
+
+
+# The same object for every seed: whatever is compiled for its `apply` is compiled once.
+@lru_cache
+def _model(network: Network, num_outputs: int) -> tuple[Model, tuple[str, ...]]:
+    match network:
         case Network.mlp:
-            model, targets = MLP((64, 64, 64, num_outputs)), ("hidden1/w",)
+            return MLP((64, 64, 64, num_outputs)), ("hidden1/w",)
         case Network.cnn:
-            model, targets = CNN(num_outputs, channels=(8, 8)), ("conv1/w",)
+            return CNN(num_outputs, channels=(8, 8)), ("conv1/w",)
         case Network.transformer:
-            model, targets = Transformer(num_outputs), ("block1/q/w", "block1/v/w")
-    return Pretrained(model.apply, model.init(jax.random.key(seed)), targets)
+            return Transformer(num_outputs), ("block1/q/w", "block1/v/w")
+
+
+# One program each: operation by operation a network compiles two dozen.
+@partial(jax.jit, static_argnums=0)
+def _initialized(model: Model, key: Array) -> Any:
+    return model.init(key)
+
+
+@partial(jax.jit, static_argnums=0)
+def _outputs(apply: Callable[[Any, Any], Any], params: Any, x: Array) -> Array:
+    return jax.vmap(apply, (None, 0))(params, x)
 
 
 def digits_task(num_samples: int, num_outputs: int, loss: str, labels: Labels | str, seed: int) -> Dataset:
@@ -113,7 +129,7 @@ def _tangent_features(network: Network, num_samples: int, num_outputs: int, seed
     x = digits_task(num_samples, num_outputs, "squared", Labels.true, seed).x
     net = initialized_network(network, num_outputs, seed)
     op = tangent_features(net.apply, net.params, x, targets=net.targets)
-    return op, jax.vmap(net.apply, (None, 0))(net.params, x)
+    return op, _outputs(net.apply, net.params, x)
 
 
 def digits_problem(
