@@ -26,6 +26,7 @@ LAYERS = (
     ("sweeps",),
     ("plotting", "claims"),
     ("report",),
+    ("bench",),
     ("cli",),
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}

@@ -1,0 +1,57 @@
+"""The baseline of the endpoint finder: optax's L-BFGS on F(u, v), all starts under one vmap."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from ntklora.problem.objective import objective
+from ntklora.problem.problem import Problem
+
+Array = Any
+Matrices = dict[str, Any]
+
+
+class Descended(NamedTuple):
+    """Ends of `S` runs: `u (S, m, r)`, `v (S, n, r)` by weight; `(S,)`: F, `‖∇F‖`, whether it is small, steps."""
+
+    u: Matrices
+    v: Matrices
+    objective: Array
+    gradient_norm: Array
+    converged: Array
+    num_steps: Array
+
+
+@jax.jit
+def lbfgs(problem: Problem, u: Matrices, v: Matrices, tolerance: Array, max_steps: int) -> Descended:
+    """L-BFGS with optax's defaults (memory 10, zoom line search) until `‖∇F‖ ≤ tolerance` or `max_steps`, from every start."""
+    solver = optax.lbfgs()
+
+    def run(u: Matrices, v: Matrices) -> Descended:
+        def value(factors: tuple[Matrices, Matrices]) -> Array:
+            return objective(problem, *factors)
+
+        # The line search leaves value and gradient at the point it chose in the state: no second evaluation.
+        value_and_grad = optax.value_and_grad_from_state(value)
+
+        def unfinished(carry: tuple) -> Array:
+            _, state, step = carry
+            norm = optax.tree.norm(optax.tree.get(state, "grad"))
+            return (step == 0) | ((step < max_steps) & (norm > tolerance))
+
+        def body(carry: tuple) -> tuple:
+            factors, state, step = carry
+            level, gradient = value_and_grad(factors, state=state)
+            updates, state = solver.update(gradient, state, factors, value=level, grad=gradient, value_fn=value)
+            return optax.apply_updates(factors, updates), state, step + 1
+
+        start = (u, v)
+        factors, _, steps = jax.lax.while_loop(unfinished, body, (start, solver.init(start), 0))
+        level, gradient = jax.value_and_grad(value)(factors)
+        norm = optax.tree.norm(gradient)
+        return Descended(*factors, level, norm, norm <= tolerance, steps)
+
+    return jax.vmap(run)(u, v)
