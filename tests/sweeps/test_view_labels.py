@@ -3,10 +3,10 @@
 import numpy as np
 
 from ntklora.sweeps import CellStatus, Profile
+from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
 from ntklora.sweeps.sweep import Sweep
-from ntklora.sweeps.view import to_xarray
 from tests.sweeps.ladder import ladder
 
 
@@ -15,8 +15,9 @@ def test_every_row_stands_at_its_coordinates(tmp_path):
     cells = experiment.cells(Profile.smoke)
     store = Store(tmp_path / "ladder")
     run_experiment(experiment, cells[:5], store)
+    store.claim(Sweep(experiment, cells), "ladder", extend=True)
     rows = store.rows(Sweep(experiment, cells))
-    view = to_xarray(experiment, cells, rows)
+    view = store.to_xarray()
     assert dict(view.sizes) == {"rungs": 3, "seed": 2, "log": 1, "steps_index": 3}
     for row in rows[:2]:
         here = view.sel(rungs=row["rungs"], seed=row["seed"]).isel(log=0)
@@ -27,4 +28,4 @@ def test_every_row_stands_at_its_coordinates(tmp_path):
     assert (view.status.sel(rungs=3, seed=1) == CellStatus.missing).all()
     assert np.isnan(view.height.sel(rungs=[7])).all()
     assert np.isnan(view.height.sel(rungs=3, seed=1)).all()
-    assert view.attrs == {"experiment": "ladder", "version": 1}
+    assert view.attrs == {"experiment": "ladder", "version": 1, **Numerics()._asdict()}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
 from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.store import manifest, spec_file
 from ntklora.sweeps.store.agreement import Disagreement, disagreement
+from ntklora.sweeps.store.claim import claim, set_aside
 from ntklora.sweeps.store.index import Index, Place, digest_of
 from ntklora.sweeps.store.shard import (
     ARROW_TYPES,
@@ -28,8 +28,12 @@ from ntklora.sweeps.store.shard import (
     write_shard,
 )
 from ntklora.sweeps.store.spec_file import StoredSpec
-from ntklora.sweeps.store.writing import Refused, alone, writing
+from ntklora.sweeps.store.writing import alone, writing
 from ntklora.sweeps.sweep import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 Requested = Sweep | StoredSpec | Iterable[str]  # cells, or the keys of their rows
 
@@ -54,12 +58,7 @@ class Store:
         other cells, another version or precision of the same experiment are welcome: rows stay, and are shown to
         whoever asks for their keys. With `force` everything is. Errors: `Refused`, `Unwritable`.
         """
-        asked = StoredSpec.of(sweep, reference)
-        with writing(self.folder), alone(self.folder):
-            self._own(asked.experiment, force)
-            before = self._compatible(asked, force, extend)
-            if before is None or before.as_dict() != asked.as_dict():
-                asked.write(self.folder)
+        claim(self.folder, StoredSpec.of(sweep, reference), force=force, extend=extend)
 
     def spec(self) -> StoredSpec:
         """What the folder was claimed for. Errors: `ValueError` where it was not."""
@@ -74,7 +73,8 @@ class Store:
         return manifest.append_run(self.folder, experiment, run)
 
     def update_run(self, experiment: str, name: str, changes: Mapping[str, Any]) -> None:
-        """Record how far the run came."""
+        """Record how far the run came, and spare the next reader the shards that it wrote."""
+        self._index.save_news()
         manifest.update_run(self.folder, experiment, name, changes)
 
     def look(self) -> Index:
@@ -127,75 +127,61 @@ class Store:
                 elif row["status"] == CellStatus.ok and digest_of(values[position]) != place.digest:
                     contradicting.append(position)
             path = self._add(experiment, table, new, before) if new else None
+            self._index.save_many()
             found = self._contradict(experiment, table, contradicting, before) if contradicting else []
         return Written(path, found)
 
-    def set_aside_damaged(self) -> list[Damage]:
-        """Move what is no shard of this folder's sweep to `set_aside/`, so that its cells are computed again; name it.
+    def damaged(self) -> list[Damage]:
+        """What lies among the shards and cannot be read, or is none of this folder's sweep.
 
-        Shards of another version stay: their rows are shown to that version only.
+        Shards of another version are no damage (`other_versions`). Errors: `ValueError` for a folder without a
+        specification.
         """
-        spec = self.spec()
+        index, spec = self.look(), self.spec()
         columns = {column_text(column.name, ARROW_TYPES[column.kind]) for column in spec.columns}
-        index = self.look()
-        damaged = list(index.damaged)
+        found = list(index.damaged)
         for each in index.known.values():
             if each.experiment != spec.experiment:
-                damaged.append(Damage(each.name, f"is of experiment {each.experiment}"))
+                found.append(Damage(each.name, f"is of experiment {each.experiment}"))
             elif each.version == spec.version and not columns <= set(each.columns.split(", ")):
-                damaged.append(Damage(each.name, f"has other columns of version {each.version}: {each.columns}"))
+                found.append(Damage(each.name, f"has other columns of version {each.version}: {each.columns}"))
+        return found
+
+    def set_aside_damaged(self) -> list[Damage]:
+        """Move what is damaged to `set_aside/`, so that its cells are computed again; name it."""
+        damaged = self.damaged()
         if damaged:
             with writing(self.folder), alone(self.folder):
                 for damage in damaged:
-                    self._set_aside(self.folder / "shards" / damage.shard)
-            index.look()
+                    set_aside(self.folder, self.folder / "shards" / damage.shard)
         return damaged
+
+    def other_versions(self) -> dict[str, int]:
+        """The shards of other versions of the experiment, whose rows are kept and not shown, and their versions."""
+        spec, known = self.spec(), self.look().known.values()
+        return {
+            each.name: each.version
+            for each in known
+            if each.experiment == spec.experiment and each.version != spec.version
+        }
+
+    def to_xarray(self) -> xr.Dataset:
+        """Every requested cell as labelled arrays (`ntklora.sweeps.view`). Errors: `ValueError`."""
+        from ntklora.sweeps.view import to_xarray
+
+        spec = self.spec()
+        return to_xarray(spec, self.rows(spec))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Every requested cell as a line (`ntklora.sweeps.view`). Errors: `ValueError`."""
+        from ntklora.sweeps.view import to_pandas
+
+        spec = self.spec()
+        return to_pandas(spec, self.rows(spec))
 
     @cached_property
     def _index(self) -> Index:
         return Index(self.folder)
-
-    def _own(self, experiment: str, force: bool) -> None:
-        """See that the manifest is one of ours, or start it."""
-        path = self.folder / manifest.FILE
-        try:
-            manifest.read_runs(self.folder)
-            foreign = not path.exists() and any(not each.name.startswith(".") for each in self.folder.iterdir())
-            reason = "holds files and no manifest of ntklora"
-        except ValueError as error:
-            foreign, reason = True, f"has a manifest that is not ours: {error}"
-        if foreign and not force:
-            raise Refused(f"{self.folder} {reason}; pass another folder, or --force to write there nevertheless")
-        if foreign and path.exists():
-            self._set_aside(path)
-        if not path.exists():
-            manifest.start_manifest(self.folder, experiment)
-
-    def _compatible(self, asked: StoredSpec, force: bool, extend: bool) -> StoredSpec | None:
-        """The specification before; None where there is none, or none that counts."""
-        if not (self.folder / spec_file.FILE).exists():
-            return None
-        try:
-            before = self.spec()
-        except ValueError as error:
-            if force or extend:
-                return None
-            raise Refused(f"{error}: pass another folder, or --force to compute this sweep there") from error
-        found = spec_file.differences(before, asked)
-        if found and extend and before.experiment == asked.experiment:
-            same = before.version == asked.version
-            found = spec_file.column_differences(before, asked) if same else []
-            if found and not force:
-                raise Refused(
-                    f"{self.folder} holds rows {'; '.join(found)}: raise the version of experiment {asked.experiment}, "
-                    "or compute everything again with --force"
-                )
-        if found and not force:
-            raise Refused(
-                f"{self.folder} holds another sweep ({'; '.join(found)}): pass another folder, or --force to compute "
-                "this one there"
-            )
-        return before
 
     def _read(self, places: Sequence[Place]) -> list[Row]:
         """The rows at these places, each shard opened once."""
@@ -232,16 +218,6 @@ class Store:
         columns = [column.name for column in experiment.columns]
         pairs = zip(stored, contradicting.to_pylist(), strict=True)
         return [disagreement(experiment.axes, columns, old, new) for old, new in pairs]
-
-    def _set_aside(self, path: Path) -> None:
-        folder = self.folder / "set_aside"
-        folder.mkdir(exist_ok=True)
-        target, count = folder / path.name, 1
-        while target.exists():
-            count += 1
-            target = folder / f"{path.stem}-{count}{path.suffix}"
-        with suppress(FileNotFoundError):  # another writer was faster
-            path.rename(target)
 
 
 def _keys(asked: Requested) -> Sequence[str]:

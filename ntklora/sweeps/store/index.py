@@ -55,6 +55,11 @@ class Place(NamedTuple):
         return self.shard.statuses[self.row]
 
     @property
+    def reason(self) -> str:
+        """Why it failed; empty where it did not."""
+        return self.shard.reasons[self.row] or ""
+
+    @property
     def digest(self) -> bytes:
         """Equal for two rows of one key exactly when their values are equal bit for bit."""
         return self.shard.digests[self.row]
@@ -98,6 +103,7 @@ class Index:
         self.damaged: list[Damage] = []
         self.latest: dict[str, Place] = {}
         self._looked = False
+        self._news = 0  # shards that the file does not know
 
     def look(self) -> None:
         """Bring it up to date with every file among the shards."""
@@ -118,8 +124,7 @@ class Index:
             self._read(name)
         if gone:
             self.latest = latest_of(self.known.values())
-        if len(new) > _FEW:
-            self.save()
+        self.save_many()
 
     def look_for_new(self) -> None:
         """Take notice of shards that others have written meanwhile, by name alone: cheap enough for each write."""
@@ -136,10 +141,19 @@ class Index:
         facts = path.stat()
         known = _known(path.name, facts.st_size, facts.st_mtime_ns, shard)
         self.known[known.name] = known
+        self._news += 1
         _count(self.latest, known)
 
-    def save(self) -> None:
-        """Write the cache; a folder that cannot be written goes without."""
+    def save_many(self) -> None:
+        """Write the cache when enough is new: what that costs in all grows like the number of shards."""
+        if self._news > max(_FEW, len(self.known) // 8):
+            self.save_news()
+
+    def save_news(self) -> None:
+        """Write the cache if anything is new; a folder that cannot be written goes without."""
+        if not self._news:
+            return
+        self._news = 0
         listed = list(self.known.values())
         table = pa.table(
             [pa.array([each[i] for each in listed], kind.type) for i, kind in enumerate(_COLUMNS)], schema=_COLUMNS

@@ -27,7 +27,7 @@ def read_runs(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no manifest of this program ({error}): move it away and run again") from error
+        raise ValueError(f"{path} is no manifest that this program can read ({error})") from error
     return runs
 
 

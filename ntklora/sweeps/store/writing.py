@@ -22,8 +22,8 @@ class Unwritable(OSError):
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Within, an error of the file system is one line that names the folder."""
+def writing(path: Path, consequence: str = "finished shards are intact") -> Iterator[None]:
+    """Within, an error of the file system is one line that names the folder or file, and what that means."""
     try:
         yield
     except Unwritable:
@@ -32,7 +32,7 @@ def writing(folder: Path) -> Iterator[None]:
         # pyarrow's errors have the number but no text of their own
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise Unwritable(
-            f"{folder} cannot be written ({reason}); finished shards are intact: mend this and run again, it goes on"
+            f"{path} cannot be written ({reason}); {consequence}: mend this and run the command again"
         ) from error
 
 
