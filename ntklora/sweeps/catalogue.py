@@ -1,20 +1,18 @@
 """What the folders `experiments/` and `paper_figures/` hold, in a checkout and in the wheel alike.
 
-Each file defines one value, `experiment` or `figure`, whose name is the file's. Files are loaded by their path under a
-private module name: they are no package, so nothing can come to depend on them.
+Each file defines one value, `experiment` or `figure`, whose name is the file's.
 """
 
 from __future__ import annotations
 
-import sys
 from difflib import get_close_matches
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ntklora.sweeps.experiment import Experiment
 from ntklora.sweeps.figure import Figure
+from ntklora.sweeps.reference import load_file
 
 Entry = TypeVar("Entry", Experiment, Figure)
 
@@ -37,6 +35,11 @@ def all_figures() -> dict[str, Figure]:
     return figures
 
 
+def reference_of(name: str) -> str:
+    """Where a shipped experiment lies, for another process on this host; see `ntklora.sweeps.reference`."""
+    return str(shipped_folder("experiments") / f"{named(all_experiments(), name, 'experiment').name}.py")
+
+
 def named(known: dict[str, Any], name: str, what: str) -> Any:
     """`known[name]`; an unknown name is a ValueError that says the nearest."""
     if name not in known:
@@ -56,19 +59,8 @@ def _collect(folder: Path, attribute: str, kind: type[Entry]) -> dict[str, Entry
         raise ValueError(f"this installation of ntklora lacks the folder {folder.name}: install it again")
     found: dict[str, Entry] = {}
     for path in sorted(folder.glob("[!_.]*.py")):
-        value = getattr(_load(path), attribute, None)
+        value = getattr(load_file(path), attribute, None)
         if not isinstance(value, kind) or value.name != path.stem:
             raise ValueError(f"{path} must define `{attribute}`: one {kind.__name__} named {path.stem!r}")
         found[value.name] = value
     return found
-
-
-def _load(path: Path) -> Any:
-    name = f"_ntklora_{path.parent.name}_{path.stem}"
-    spec = spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling look their module up
-    spec.loader.exec_module(module)
-    return module

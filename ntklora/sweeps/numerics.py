@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, NamedTuple
 
 
@@ -26,3 +28,21 @@ def current_numerics() -> Numerics:
     layout = "partitionable" if getattr(config, "jax_threefry_partitionable", True) else "sequential"
     precision = "float64" if config.jax_enable_x64 else "float32"
     return Numerics(precision, f"{config.jax_default_prng_impl}-{layout}")
+
+
+def set_numerics(numerics: Numerics) -> None:
+    """Set JAX to these: now where it is imported already, else for when it will be, without importing it."""
+    generator, _, layout = numerics.prng.rpartition("-")
+    settings: dict[str, Any] = {
+        "jax_enable_x64": numerics.precision == "float64",
+        "jax_default_prng_impl": generator,
+        "jax_threefry_partitionable": layout == "partitionable",
+    }
+    for name, value in settings.items():
+        os.environ[name.upper()] = str(int(value)) if isinstance(value, bool) else value
+    if "jax" in sys.modules:
+        import jax
+
+        for name, value in settings.items():
+            if getattr(jax.config, name, value) != value:
+                jax.config.update(name, value)

@@ -33,18 +33,24 @@ def revision() -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Everything beside the key that a reader of the numbers may ask for."""
-    import jax
-
-    device = jax.devices()[0]
+    """Everything beside the key that a reader of the numbers may ask for, but the device: its process knows."""
     return {
         "revision": revision(),
         "date": now(),
         "versions": package_versions(),
-        "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": command_line(),
     }
+
+
+def device_in_use() -> dict[str, Any]:
+    """What JAX computes on in this process; empty where nothing has imported it."""
+    if "jax" not in sys.modules:
+        return {}
+    import jax
+
+    device = jax.devices()[0]
+    return {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()}
 
 
 def package_versions() -> dict[str, str]:
