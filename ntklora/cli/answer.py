@@ -16,5 +16,9 @@ class Answer(NamedTuple):
     show: Callable[[], None]
 
 
+class Unfinished(Exception):
+    """What kept a command from its end though the person did nothing wrong, said in one line. Exit status 3."""
+
+
 class Mistake(Exception):
     """Something that the person can mend, said in one line: what, where, and the mend. Exit status 2."""

@@ -34,7 +34,7 @@ def run(options: Figures) -> Answer:
             for each in plotted
         ],
     }
-    status = PARTIAL if any(tally.failed for tally in tallies.values()) else OK
+    status = OK if all(tally.whole for tally in tallies.values()) else PARTIAL
     return Answer(status, document, lambda: _show(plotted))
 
 

@@ -11,7 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from typing import Any
 
-from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake
+from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake, Unfinished
 from ntklora.environment import prepare_environment
 from ntklora.strict_json import strict_dumps
 from ntklora.version import __version__
@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Mistake as mistake:
         print(f"ntklora: {mistake}", file=sys.stderr)
         return MISTAKE
+    except Unfinished as reason:
+        print(f"ntklora: {reason}", file=sys.stderr)
+        return PARTIAL
     except KeyboardInterrupt as interruption:
         print(f"ntklora: interrupted; {str(interruption) or 'run the command again'}", file=sys.stderr)
         return INTERRUPTED

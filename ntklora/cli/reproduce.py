@@ -24,7 +24,7 @@ def run(options: Reproduce) -> Answer:
     tallies = compute(experiments, options.profile, results, jobs=options.jobs, force=options.force)
     report = build(results, options.profile)
     found = results_of(read_rows(claims, results, options.profile)[0])
-    status = PARTIAL if any(tally.failed for tally in tallies.values()) else exit_status(found)
+    status = exit_status(found) if all(tally.whole for tally in tallies.values()) else PARTIAL
     document = {"profile": options.profile, "experiments": counts(tallies), "report": str(report)}
     return Answer(status, document, lambda: _show(tallies, report))
 

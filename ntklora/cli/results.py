@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ntklora.claims.experiment import claims_experiment
-from ntklora.cli.answer import Mistake
-from ntklora.sweeps.catalogue import all_experiments, named
+from ntklora.cli.answer import Mistake, Unfinished
+from ntklora.sweeps import catalogue
+from ntklora.sweeps.crew import WorkersFail
+from ntklora.sweeps.executors import Processes
 from ntklora.sweeps.experiment import Experiment
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.provenance import command_line
 from ntklora.sweeps.runner import Request, Tally, run_sweeps
-from ntklora.sweeps.store import Refused, Store, Unwritable
+from ntklora.sweeps.store import Store, Unwritable
 from ntklora.sweeps.sweep import Sweep
+
+CLAIMS = "ntklora.claims.experiment:claims_experiment"  # where workers find them
 
 
 def open_results(out: Path | None, profile: Profile) -> Path:
@@ -31,40 +34,42 @@ def open_results(out: Path | None, profile: Profile) -> Path:
     return folder
 
 
-def find_experiment(name: str) -> Experiment:
-    """An experiment by name, the claims among them; other processes call this."""
-    return named(_known(), name, "experiment")
-
-
-@cache
-def _known() -> dict[str, Experiment]:
-    claims = claims_experiment()
-    return {**all_experiments(), claims.name: claims}
+def reference_of(experiment: Experiment) -> str:
+    """How a worker finds an experiment of ours, the claims among them."""
+    return CLAIMS if experiment.name == "claims" else catalogue.reference_of(experiment.name)
 
 
 def compute(
     experiments: Sequence[Experiment], profile: Profile, results: Path, *, jobs: int | None, force: bool = False
 ) -> dict[str, Tally]:
-    """Run what is missing of each experiment, failed cells included, in `jobs` processes (None: one per core).
+    """Run what is missing of each experiment, failed cells included, in `jobs` worker processes (None: one per core).
 
     Ctrl-C keeps what is done and ends with the command that goes on.
     """
-    jobs = os.cpu_count() or 1 if jobs is None else jobs
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise Mistake(f"--jobs is {jobs}: at least 1 process")
     requests = [
-        Request(Sweep.of_profile(experiment, profile), experiment.name, Store(results / experiment.name))
+        Request(Sweep.of_profile(experiment, profile), reference_of(experiment), Store(results / experiment.name))
         for experiment in experiments
     ]
-    try:
-        tallies = run_sweeps(requests, jobs=jobs, find=find_experiment, force=force, retry_failed=True)
+    with resumable():
+        tallies = run_sweeps(requests, Processes(jobs), force=force, retry_failed=True, extend=True)
         if any(tally.interrupted for tally in tallies.values()):
             raise KeyboardInterrupt
-    except (Refused, Unwritable) as error:
+    return tallies
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Within, Ctrl-C ends with the command that goes on, and what keeps a run from its work is said in one line."""
+    try:
+        yield
+    except (Unwritable, ValueError) as error:
         raise Mistake(str(error)) from error
+    except WorkersFail as error:
+        raise Unfinished(f"{error}; finished cells are kept; to go on: {command_line()}") from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"finished cells are kept; to go on: {command_line()}") from None
-    return tallies
 
 
 def counts(tallies: Mapping[str, Tally]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ stay empty, so that a resumed run puts every other cell into the slot it has in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
@@ -41,13 +42,9 @@ def plan_groups(experiment: Experiment, cells: Sequence[Cell], missing: Collecti
 
     The last chunk of a shape is filled up with empty slots.
     """
-    shapes: dict[Hashable, list[int]] = {}
-    for index, cell in enumerate(cells):
-        shapes.setdefault(experiment.shape(experiment.parameters(**cell)), []).append(index)
     size, todo = experiment.chunk, set(missing)
     groups: list[Group] = []
-    for members in shapes.values():
-        pieces = [members[start : start + size] for start in range(0, len(members), size)]
+    for pieces in _cut(experiment, cells):
         chunks = [
             Chunk(tuple(cells[i] if i in todo else None for i in piece) + (None,) * (size - len(piece)))
             for piece in pieces
@@ -58,6 +55,43 @@ def plan_groups(experiment: Experiment, cells: Sequence[Cell], missing: Collecti
     return groups
 
 
+class Shard(NamedTuple):
+    """The piece `number`, from 1, `of` so many: for machines that share nothing but, at most, a folder."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @staticmethod
+    def parse(text: str) -> Shard:
+        """From `i/n`. Errors: `ValueError`.
+
+        >>> Shard.parse("2/8")
+        Shard(number=2, of=8)
+        """
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise ValueError(f"shard {text!r}: expected i/n with 1 <= i <= n, such as 1/4")
+        return Shard(int(match[1]), int(match[2]))
+
+
+def cells_of_shard(experiment: Experiment, cells: Sequence[Cell], shard: Shard) -> set[int]:
+    """The indices of a piece's cells: round-robin over the chunks of the whole, whatever is stored already."""
+    chunks = [piece for pieces in _cut(experiment, cells) for piece in pieces]
+    return {index for piece in chunks[shard.number - 1 :: shard.of] for index in piece}
+
+
 def join(chunks: Sequence[Chunk]) -> Chunk:
     """Several chunks of one shape as one: a chunk per device."""
     return Chunk(tuple(slot for chunk in chunks for slot in chunk.slots))
+
+
+def _cut(experiment: Experiment, cells: Sequence[Cell]) -> list[list[list[int]]]:
+    """The indices of the cells, by shape, in pieces of at most a chunk."""
+    shapes: dict[Hashable, list[int]] = {}
+    for index, cell in enumerate(cells):
+        shapes.setdefault(experiment.shape(experiment.parameters(**cell)), []).append(index)
+    size = experiment.chunk
+    return [[members[i : i + size] for i in range(0, len(members), size)] for members in shapes.values()]

@@ -16,3 +16,10 @@ class Limits:
         for name, value in (("seconds", self.seconds), ("memory", self.memory)):
             if value is not None and not value > 0:
                 raise ValueError(f"the limit of {name} is {value}: expected a positive number, or none")
+
+    def over(self, others: Limits) -> Limits:
+        """These, and those of `others` where these say nothing."""
+        return Limits(
+            others.seconds if self.seconds is None else self.seconds,
+            others.memory if self.memory is None else self.memory,
+        )

@@ -1,25 +1,32 @@
-"""The runner: compute the cells that the store lacks, and keep every row as soon as a shard is full.
+"""The runner: compute the cells that the store lacks, wherever, and store every chunk as soon as it is done.
 
-A cell that raises or turns NaN is a row with its status and reason, and the run goes on.
+A cell that fails is a row with its status and reason, and the run goes on. However a run ends, finished chunks are
+stored; unless it is killed, so are the finished cells of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from sys import stderr
-from typing import NamedTuple
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from typing import Any, NamedTuple
 
-from ntklora.sweeps.execution import Find, Group, Task, in_processes, in_this_process
+from ntklora.sweeps.agenda import Order, Ticket
+from ntklora.sweeps.chunk import Shard as Shard
+from ntklora.sweeps.chunk import cells_of_shard, plan_groups
+from ntklora.sweeps.executors import Executor, ThisProcess
 from ntklora.sweeps.experiment import Cell, CellStatus, Experiment, Row
-from ntklora.sweeps.interruption import graceful_interruption
+from ntklora.sweeps.interruption import graceful_interruption, ignoring_interruption
+from ntklora.sweeps.limits import Limits
+from ntklora.sweeps.numerics import current_numerics
 from ntklora.sweeps.progress import show_progress
 from ntklora.sweeps.provenance import now, provenance
-from ntklora.sweeps.store import Damage, Disagreement, Store
+from ntklora.sweeps.store import Store, lock
 from ntklora.sweeps.sweep import Sweep
 
 
 class Request(NamedTuple):
-    """A sweep, where its experiment is found, and the folder of its rows."""
+    """A sweep, how another process finds its experiment (`reference`), and the folder of its rows."""
 
     sweep: Sweep
     reference: str
@@ -27,124 +34,143 @@ class Request(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Cells asked for, computed now, failed (now or stored before), and whether Ctrl-C cut the run short."""
+    """What became of a request.
+
+    Cells asked for, computed now, failed (now or stored before); whether Ctrl-C cut the run short; cells that were
+    stored by another writer meanwhile with other numbers.
+    """
 
     requested: int
     computed: int
     failed: int
-    interrupted: bool
+    interrupted: bool = False
+    contradicted: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every cell asked for is stored, and well."""
+        return not (self.failed or self.interrupted or self.contradicted)
 
 
 def run_experiment(
     experiment: Experiment, cells: Sequence[Cell], store: Store, *, force: bool = False, retry_failed: bool = False
 ) -> Tally:
-    """Compute what is missing of `cells` in this process; see `run_sweeps`."""
-    request = Request(Sweep(experiment, tuple(cells)), experiment.name, store)
-    return run_sweeps([request], force=force, retry_failed=retry_failed)[experiment.name]
+    """Compute what is missing of `cells` in this process, for notebooks and tests; see `run_sweeps`."""
+    sweep = Sweep(experiment, tuple(cells), current_numerics())
+    request = Request(sweep, experiment.name, store)
+    return run_sweeps([request], ThisProcess(), force=force, retry_failed=retry_failed, extend=True)[experiment.name]
 
 
 def run_sweeps(
     requests: Sequence[Request],
+    executor: Executor,
     *,
-    jobs: int = 1,
-    find: Find | None = None,
+    limits: Limits | None = None,
+    shard: Shard | None = None,
     force: bool = False,
     retry_failed: bool = False,
+    extend: bool = False,
 ) -> dict[str, Tally]:
-    """Compute what is missing of each sweep's cells, everything with `force`, failed rows with `retry_failed`.
+    """Compute what is missing of each sweep, everything with `force`, failed cells too with `retry_failed`.
 
-    With `jobs > 1`, in as many processes, which `find` experiments by name. Rows are written in shards of
-    `experiment.chunk` cells; when the run stops early, for whatever reason, finished cells are kept. Each folder takes
-    the sweep as what it was made for.
+    `limits` take the place of the experiments' own where they say something. With a `shard`, that piece of each sweep
+    alone. Each folder takes the sweep as what it was made for, with `extend` though it held other cells. The tallies
+    by the name of the experiment. Errors: `Refused` and `Unwritable` of the store, `ValueError` where an experiment
+    cannot be loaded, `WorkersFail`; KeyboardInterrupt at the second Ctrl-C.
     """
-    experiments = {request.sweep.experiment.name: request.sweep.experiment for request in requests}
-    open_runs: dict[str, _Run] = {}
-    for sweep, reference, store in requests:
-        store.claim(sweep, reference, force=force, extend=True)
-        damaged = store.set_aside_damaged()
-        missing = store.missing(sweep, retry_failed=retry_failed, force=force)
-        if missing:
-            todo = [sweep.cells[index] for index in missing]
-            open_runs[sweep.experiment.name] = _Run(sweep.experiment, todo, damaged, store, force)
-    groups = [group for run in open_runs.values() for group in _groups(run.experiment, run.todo)]
-    total = sum(len(group) for group in groups)
-    work = sum(experiments[task.experiment].cost for group in groups for task in group)
-    interrupted = False
-    if groups:
-        title = ", ".join(open_runs) if len(open_runs) < 3 else f"{len(open_runs)} experiments"
-        with graceful_interruption() as interruption, show_progress(title, total, work=work) as advance:
-
-            def stopping() -> bool:
-                return interruption.requested
-
-            if find is not None and min(jobs, len(groups)) > 1:
-                done = in_processes(groups, find, min(jobs, len(groups)), stopping)
-            else:
-                done = in_this_process(groups, experiments, stopping)
-            try:
-                for task, row in done:
-                    open_runs[task.experiment].keep(row)
-                    advance(row["status"] != CellStatus.ok, experiments[task.experiment].cost)
-            finally:
-                done.close()
-                for run in open_runs.values():
-                    run.close()
-        interrupted = sum(run.computed for run in open_runs.values()) < total
-    return {
-        sweep.experiment.name: Tally(
-            requested=len(sweep.cells),
-            computed=open_runs[name].computed if (name := sweep.experiment.name) in open_runs else 0,
-            failed=_count_failed(sweep, store),
-            interrupted=interrupted,
-        )
-        for sweep, _, store in requests
-    }
+    with ExitStack() as held:
+        runs = [_Run(request, held, shard, force, retry_failed, extend) for request in requests]
+        active = [run for run in runs if run.todo]
+        orders = [run.order(limits) for run in active]
+        if active:
+            _compute(active, orders, executor)
+        return {run.sweep.experiment.name: run.tally() for run in runs}
 
 
-def _count_failed(sweep: Sweep, store: Store) -> int:
-    statuses = store.statuses()
-    return sum(statuses.get(key, CellStatus.ok) != CellStatus.ok for key in sweep.keys)
+def _compute(runs: Sequence[_Run], orders: Sequence[Order], executor: Executor) -> None:
+    """Every order's rows to its run; however that ends, the runs are closed."""
+    names = [run.sweep.experiment.name for run in runs]
+    title = ", ".join(names) if len(names) < 3 else f"{len(names)} experiments"
+    costs = [run.sweep.experiment.cost for run in runs]
+    cells = [len(run.todo) for run in runs]
+    work = sum(cost * number for cost, number in zip(costs, cells, strict=True))
+    with graceful_interruption() as interruption, show_progress(title, sum(cells), work=work) as advance:
+        try:
+            for run in runs:
+                run.open()
+            with closing(executor.run(orders, lambda: interruption.requested)) as rows:
+                for ticket, row in rows:
+                    runs[ticket.order].keep(ticket, row)
+                    advance(row["status"] != CellStatus.ok, costs[ticket.order])
+        finally:
+            with ignoring_interruption(), ExitStack() as ending:  # all of them, though one cannot be written
+                for run in runs:
+                    ending.callback(run.close, executor.device())
 
 
 class _Run:
-    """The rows of one experiment on their way to the store."""
+    """One request on its way to the store. `todo`: the positions of the cells to compute."""
 
     def __init__(
-        self, experiment: Experiment, todo: Sequence[Cell], damaged: Sequence[Damage], store: Store, force: bool
+        self, request: Request, held: ExitStack, shard: Shard | None, force: bool, retry_failed: bool, extend: bool
     ) -> None:
-        self.experiment, self.todo, self.store, self.force = experiment, todo, store, force
-        self.computed = 0
-        self.pending: list[Row] = []
-        self.disagreements: list[Disagreement] = []
-        set_aside = [damage._asdict() for damage in damaged]
-        self.name = store.append_run(experiment.name, {**provenance(), "asked": len(todo), "set_aside": set_aside})
+        self.sweep, self.reference, self.store = request
+        self.shard, self.force = shard, force
+        held.enter_context(lock(self.store.folder, shard))
+        self.store.claim(self.sweep, self.reference, force=force, extend=extend)
+        self.damaged = self.store.set_aside_damaged()
+        missing = self.store.missing(self.sweep, retry_failed=retry_failed, force=force)
+        experiment, cells = self.sweep.experiment, self.sweep.cells
+        self.asked = range(len(cells)) if shard is None else sorted(cells_of_shard(experiment, cells, shard))
+        self.todo = missing if shard is None else sorted({*missing} & {*self.asked})
+        self.computed = self.contradicted = 0
+        self._pending: dict[int, tuple[Ticket, list[Row]]] = {}
+        self._name: str | None = None  # of the entry in the manifest
 
-    def keep(self, row: Row) -> None:
-        """Take a row; write a shard when there are enough."""
+    def order(self, limits: Limits | None) -> Order:
+        """What is asked of the executor."""
+        experiment = self.sweep.experiment
+        own = experiment.limits if limits is None else limits.over(experiment.limits)
+        return Order(self.sweep, self.reference, own, plan_groups(experiment, self.sweep.cells, self.todo))
+
+    def open(self) -> None:
+        """Say in the manifest that a run began."""
+        entry: dict[str, Any] = {**provenance(), "asked": len(self.todo)}
+        if self.shard is not None:
+            entry["shard"] = str(self.shard)
+        entry["set_aside"] = [damage._asdict() for damage in self.damaged]
+        self._name = self.store.append_run(self.sweep.experiment.name, entry)
+
+    def keep(self, ticket: Ticket, row: Row) -> None:
+        """Take a row; store its ticket's when they are all there."""
         self.computed += 1
-        self.pending.append(row)
-        if len(self.pending) >= self.experiment.chunk:
-            self._write()
+        _, rows = self._pending.setdefault(ticket.number, (ticket, []))
+        rows.append(row)
+        if len(rows) == len(ticket.chunk.cells):
+            self._write(ticket.number)
 
-    def close(self) -> None:
-        """Write what is left, and say in the manifest how far the run came."""
-        if self.pending:
-            self._write()
-        contradictions = [str(each) for each in self.disagreements]
-        changes = {"computed": self.computed, "finished": now(), "disagreements": contradictions}
-        self.store.update_run(self.experiment.name, self.name, changes)
+    def close(self, device: dict[str, Any]) -> None:
+        """Store what came of unfinished tickets, and say in the manifest how far the run came."""
+        for number in list(self._pending):
+            self._write(number)
+        if self._name is not None:
+            changes = {"device": device, "computed": self.computed, "finished": now()}
+            self.store.update_run(self.sweep.experiment.name, self._name, changes)
 
-    def _write(self) -> None:
-        written = self.store.write(self.experiment, self.pending, force=self.force)
-        self.pending = []
-        self.disagreements += written.disagreements
+    def tally(self) -> Tally:
+        """As it is now."""
+        statuses, keys = self.store.statuses(), self.sweep.keys
+        failed = sum(statuses.get(keys[position], CellStatus.ok) != CellStatus.ok for position in self.asked)
+        return Tally(len(self.asked), self.computed, failed, self.computed < len(self.todo), self.contradicted)
+
+    def _write(self, number: int) -> None:
+        """One shard, its rows in the order of the cells, so that the same cells make the same shard."""
+        ticket, rows = self._pending[number]
+        axes = tuple(self.sweep.experiment.axes)
+        place = {tuple(cell[name] for name in axes): index for index, cell in enumerate(ticket.chunk.cells)}
+        rows.sort(key=lambda row: place[tuple(row[name] for name in axes)])
+        written = self.store.write(self.sweep.experiment, rows, force=self.force)
+        del self._pending[number]
+        self.contradicted += len(written.disagreements)
         for each in written.disagreements:
-            print(f"{self.experiment.name}: {each}; the new row is set aside", file=stderr, flush=True)
-
-
-def _groups(experiment: Experiment, todo: Sequence[Cell]) -> list[Group]:
-    groups: dict[Hashable, list[Task]] = {}
-    for cell in todo:
-        shape = experiment.shape(experiment.parameters(**cell))
-        groups.setdefault(shape, []).append(Task(experiment.name, cell))
-    return list(groups.values())
+            print(f"{self.sweep.experiment.name}: {each}; the new row is set aside", file=sys.stderr, flush=True)

@@ -5,15 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from ntklora.claims import experiment as claims_module
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome
 from ntklora.sweeps import catalogue
 from tests.cli.run import ROOT, main_here
+from tests.cli.standing import stand
 
 EXPERIMENT = """
 import time
@@ -41,25 +39,14 @@ columns = (Column("height", float, "metres"),)
 grids = {{Profile.smoke: ({{"seed": range(6)}},)}}
 experiment = Experiment("ladder", 1, "How tall?", Ladder, columns, grids, run, chunk=2)
 """
-CLAIM = Claim(
-    "T0",
-    "Ladders stand.",
-    "Somebody, 1999",
-    Label.derived,
-    1,
-    lambda profile: Evidence(Outcome.consistent, 1.0, 1.0, 0.5),
-    (Control("a rung left out", Outcome.refuted, lambda profile: Evidence(Outcome.refuted, 1.0, 0.0, -0.5)),),
-)
 HERE = """
 import sys
-from importlib import import_module
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from ntklora.sweeps import catalogue
-from ntklora.claims import experiment as claims
-build = import_module("ntklora.report.build")
+from tests.cli.standing import stand
 catalogue.shipped_folder = lambda name: Path({shipped!r}) / name
-claims.all_claims = build.all_claims = lambda: ()
+stand(setattr)
 from ntklora.cli.main import main
 sys.exit(main())
 """
@@ -80,9 +67,7 @@ def shipped(tmp_path, monkeypatch):
 
     write()
     monkeypatch.setattr(catalogue, "shipped_folder", lambda name: folder / name)
-    monkeypatch.setattr(claims_module, "all_claims", lambda: (CLAIM,))
-    monkeypatch.setattr(claims_module, "select_claims", lambda ids: (CLAIM,))
-    monkeypatch.setattr(import_module("ntklora.report.build"), "all_claims", lambda: (CLAIM,))
+    stand(monkeypatch.setattr)
     yield write
     for listing in (catalogue.all_experiments, catalogue.all_figures):
         listing.cache_clear()

@@ -57,7 +57,7 @@ def test_failing_cells_are_rows_and_the_run_goes_on(log, store):
     assert rows[0]["reason"].startswith("RuntimeError: seven rungs [ladder.py:")
     assert rows[2]["reason"] == "NaN in height"
     assert rows[4]["reason"] is None
-    assert run_experiment(experiment, cells, store) == (6, 0, 4, False)
+    assert run_experiment(experiment, cells, store) == (6, 0, 4, False, 0)
     assert run_experiment(experiment, cells, store, retry_failed=True).computed == 4
 
 
@@ -99,15 +99,21 @@ def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damag
     assert numbers(store.rows(Sweep(experiment, cells))) == expected
 
 
-def test_one_interruption_keeps_the_running_cell_and_the_next_run_goes_on(log, store):
+def test_one_interruption_finishes_the_running_chunk_and_the_next_run_goes_on(log, store):
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
+
+    def run(cell):
+        if asdict(cell) == cells[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return experiment.run(cell)
+
     interrupting = ladder(log)
-    object.__setattr__(interrupting, "run", lambda cell: (os.kill(os.getpid(), signal.SIGINT), experiment.run(cell))[1])
+    object.__setattr__(interrupting, "run", run)
     tally = run_experiment(interrupting, cells, store)
     assert tally.interrupted
-    assert len(store.rows(Sweep(experiment, cells))) == tally.computed == 1
-    assert run_experiment(experiment, cells, store).computed == 5
+    assert len(store.rows(Sweep(experiment, cells))) == tally.computed == 2
+    assert run_experiment(experiment, cells, store).computed == 4
     assert len(computed(log)) == 6
 
 

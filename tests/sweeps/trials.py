@@ -42,6 +42,11 @@ def happen(trial):
         del ballast
     if trial.what == "second" and happen.before:  # falls where another cell was computed before
         os._exit(9)
+    if trial.what == "interrupt" and trial.seed == 2:  # Ctrl-C twice, while the third cell runs
+        for _ in range(2):
+            time.sleep(0.3)
+            os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
     if trial.what == "lose":  # take the Dask worker along, or whoever else started the process
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
