@@ -1,5 +1,6 @@
 """The empirical neural tangent kernel, layer by layer.
 
-`empirical` is the kernel of any network; `shares` what one parameter contributes, from the operands of its gradient or
-from the gradient itself, whichever takes fewer operations; `blocks` fills the kernel in bounded memory.
+`empirical` is the kernel of any network; `reading` finds each parameter's operands; `shares` is what a parameter
+contributes through Gram matrices, `written` what several contribute through their gradients, whichever takes fewer
+operations; `blocks` fills the kernel in bounded memory.
 """

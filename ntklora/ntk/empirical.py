@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from ntklora.ntk.blocks import fill_kernel
 from ntklora.ntk.reading import Reading
 from ntklora.tangent.backward.cut import cut_backward
 from ntklora.tangent.examples import as_batch, on_device, one_example
@@ -51,10 +50,6 @@ def _compiled(f: Network, params: Any, x1: Any, x2: Any, targets: Targets, trace
     parameters, example = split_parameters(params), one_example(x1)
     shapes = {name: array.shape for name, array in parameters.arrays.items()}
     names = resolve_targets(targets, shapes, find_kernels(f, parameters, example))
-    reading = Reading(cut_backward(f, parameters, names, example), trace)
-    first = reading.prepare(x1)
-    second = first if x2 is None else reading.prepare(x2)
-    like = jax.eval_shape(lambda: reading.block(first.shares(0), second.shares(0)))
-    counts = (first.blocks, second.blocks)
-    kernel = fill_kernel(lambda i, j: reading.block(first.shares(i), second.shares(j)), like, counts, x2 is None)
-    return kernel[: first.examples, : second.examples]
+    n1, n2 = (jax.tree.leaves(x)[0].shape[0] for x in (x1, x1 if x2 is None else x2))
+    reading = Reading(cut_backward(f, parameters, names, example), trace, n1 * n2 / (n1 + n2))
+    return reading.kernel(x1, x2)[:n1, :n2]

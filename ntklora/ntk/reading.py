@@ -1,4 +1,4 @@
-"""From the cut backward pass to each parameter's share of the kernel, for a block of examples at a time."""
+"""From the cut backward pass to each parameter's share of the kernel."""
 
 from __future__ import annotations
 
@@ -12,122 +12,146 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from ntklora.ntk.blocks import ROWS, block_length
-from ntklora.ntk.shares import Gradients, Products, Share, TwoSidedProducts, grams_pay
+from ntklora.ntk.blocks import block_length, block_pairs, fill_kernel
+from ntklora.ntk.shares import Grams, Paired, TwoSidedGrams, grams_pay
+from ntklora.ntk.written import Gradients, Outer, Written, take, written_products
 from ntklora.tangent.backward.cut import Cut
-from ntklora.tangent.backward.value import NotRead, Term, Value, full_axes
+from ntklora.tangent.backward.value import NotRead, Term, Value, contract, full_axes
 from ntklora.tangent.examples import in_blocks
 from ntklora.tangent.memory import memory_allowance
 
-# Bytes that one parameter may take while a block is computed, where memory allows.
+# Bytes that one parameter's Gram matrices may take while a block is computed, where memory allows.
 WORKING_BYTES = 2**28
+
+# Backward passes run at once, one for each example and output: more would hold their activations too.
+PASSES = 4096
 
 
 class Batch(NamedTuple):
-    """Examples cut into blocks: `shares(i)` gives every parameter's share for block `i`."""
+    """Every parameter's operands for some examples, all with the axes (blocks, examples) first."""
 
-    shares: Callable[[Any], list[Share]]
-    blocks: int
-    examples: int
+    paired: list[Paired]
+    written: list[Written]
 
 
 class Reading(NamedTuple):
-    """How a network's kernel is computed: its cut backward pass, and whether the outputs are traced over."""
+    """How a network's kernel is computed.
+
+    `cut` is its backward pass; `trace`: the outputs are traced over; `partners`: pairs of examples that the kernel has
+    for each gradient written out.
+    """
 
     cut: Cut
     trace: bool
+    partners: float
 
-    def prepare(self, x: Any) -> Batch:
-        """The batch in blocks, its operands computed once and kept if they fit into memory, else whenever needed."""
-        examples = jax.tree.leaves(x)[0].shape[0]
-        single = jax.eval_shape(self.shares, jax.tree.map(lambda leaf: leaf[:1], x))
-        allowance = memory_allowance()
-        limit = min(WORKING_BYTES, allowance // 4)
-        most = min(share.most_examples(limit) for share in single)
-        length = block_length(examples, 1 if self.trace else self.cut.num_outputs, most)
-        pieces = in_blocks(x, length)
-        count = jax.tree.leaves(pieces)[0].shape[0]
-        if count == 1:
-            only = self.shares(x)
-            return Batch(lambda i: only, 1, examples)
-        kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(single)) * examples
-        if kept > allowance:
-            return Batch(lambda i: self.shares(jax.tree.map(lambda leaf: leaf[i], pieces)), count, examples)
-        stored = lax.map(self.shares, pieces)
-        return Batch(lambda i: jax.tree.map(lambda leaf: leaf[i], stored), count, examples)
+    def kernel(self, x1: Any, x2: Any) -> Array:
+        """The kernel of all examples, filled up to whole blocks; `x2=None` is `x1`.
 
-    def block(self, left: list[Share], right: list[Share]) -> Array:
-        """Kernel entries between two blocks of examples, `(n, n', K, K)` or, traced, `(n, n')`."""
-        shares: list[Any] = [one.share(two, self.trace) for one, two in zip(left, right)]  # type: ignore[arg-type]
-        total = functools.reduce(operator.add, shares)
-        return total / self.cut.num_outputs if self.trace else total.transpose(0, 2, 1, 3)
+        In one go where the operands of all examples fit into memory, else for some examples at a time.
+        """
+        counts = [jax.tree.leaves(x)[0].shape[0] for x in (x1, x2) if x is not None]
+        each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(self._single(x1)))
+        fitting = int(memory_allowance() // max(1, each))
+        if sum(counts) <= fitting:
+            return self._of_batches(x1, x2)
+        length = max(1, fitting // 2)
+        left = in_blocks(x1, length)
+        right = left if x2 is None else in_blocks(x2, length)
 
-    def shares(self, x: Any) -> list[Share]:
-        """Every parameter's share for these examples."""
+        def block(i: Any, j: Any, _: Any) -> Array:
+            return self._of_batches(take(left, i), take(right, j))
+
+        blocks = (jax.tree.leaves(left)[0].shape[0], jax.tree.leaves(right)[0].shape[0])
+        like = jax.eval_shape(lambda: block(0, 0, 0))
+        return fill_kernel(block, like, blocks, x2 is None)
+
+    def _of_batches(self, x1: Any, x2: Any) -> Array:
+        """The kernel of examples whose operands fit into memory."""
+        left = self._prepare(x1)
+        right = left if x2 is None else self._prepare(x2)
+        blocks = tuple(jax.tree.leaves(batch)[0].shape[0] for batch in (left, right))
+        n0, n1 = (jax.tree.leaves(batch)[0].shape[1] for batch in (left, right))
+        k = self.cut.num_outputs
+        products: Any = ()
+        if left.written:
+            pairs = block_pairs(blocks, x2 is None)
+            products = written_products(left.written, None if x2 is None else right.written, pairs, self.trace)
+
+        def block(i: Any, j: Any, p: Any) -> Array:
+            both = zip(take(left.paired, i), take(right.paired, j))
+            shares: list[Any] = [one.share(two, self.trace) for one, two in both]
+            if left.written:
+                shares.append(products[p] if self.trace else products[p].reshape(n0, k, n1, k))
+            total = functools.reduce(operator.add, shares)
+            return total / k if self.trace else total.transpose(0, 2, 1, 3)
+
+        return fill_kernel(block, jax.eval_shape(lambda: block(0, 0, 0)), blocks, x2 is None)
+
+    def _prepare(self, x: Any) -> Batch:
+        """The operands of a batch in blocks of examples, computed some blocks after the others."""
+        examples, k = jax.tree.leaves(x)[0].shape[0], self.cut.num_outputs
+        most = min([share.most_examples(WORKING_BYTES) for share in self._single(x).paired], default=examples)
+        pieces = in_blocks(x, block_length(examples, 1 if self.trace else k, most))
+        blocks, length = jax.tree.leaves(pieces)[0].shape[:2]
+        if blocks * length * k > PASSES:
+            return lax.map(self.operands, pieces)
+        batch = self.operands(jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), pieces))
+        return jax.tree.map(lambda leaf: leaf.reshape(blocks, length, *leaf.shape[1:]), batch)
+
+    def _single(self, x: Any) -> Batch:
+        return jax.eval_shape(self.operands, jax.tree.map(lambda leaf: leaf[:1], x))
+
+    def operands(self, x: Any) -> Batch:
+        """Every parameter's operands for these examples."""
         basis = jnp.eye(self.cut.num_outputs, dtype=self.cut.dtype)
         forms: list[_Form] = []
 
         def of_output(one: Any, ct: Array) -> tuple[list[Any], list[Any]]:
-            forms[:] = _forms(self.cut.cotangents(one, ct), self.cut.num_outputs, self.trace)
+            forms[:] = self._forms(self.cut.cotangents(one, ct))
             return [form.signals for form in forms], [form.inputs for form in forms]
 
         def of_example(one: Any) -> tuple[list[Any], list[Any]]:
             return jax.vmap(of_output, in_axes=(None, 0), out_axes=(0, None))(one, basis)
 
         signals, inputs = jax.vmap(of_example)(x)
-        return [form.share(*pair) for form, pair in zip(forms, zip(signals, inputs))]
+        shares = [share for form, pair in zip(forms, zip(signals, inputs)) for share in form.shares(*pair)]
+        paired = [share for share in shares if isinstance(share, Paired)]
+        return Batch(paired, [share for share in shares if isinstance(share, Written)])
+
+    def _forms(self, values: dict[str, Value]) -> list[_Form]:
+        """One form for each parameter, save for a bias that joins the layer whose signal is its gradient.
+
+        `Θ = (G_a + 1) ∘ G_b`: such a bias is the weight of one more input, which is always 1.
+        """
+        biases = {id(value.array): name for name, value in values.items() if len(value.shape) == 1}
+        forms, done = [], set()
+        for name, value in values.items():
+            terms = _terms(value)
+            sides = _sides(terms)
+            pay = [self._grams_pay(side) for side in sides]
+            bias = biases.get(id(terms[0].source)) if len(terms) == 1 else None
+            if bias is not None and bias not in done and pay[0]:
+                ones = jnp.ones_like(sides[0].input[..., :1])
+                sides = [sides[0]._replace(input=jnp.concatenate([sides[0].input, ones], -1))]
+                done.add(bias)
+            form = _operands_form(sides, pay, self.cut.num_outputs)
+            if form is not None:
+                forms.append(form)
+                done.add(name)
+        return forms + [_gradient_form(value) for name, value in values.items() if name not in done]
+
+    def _grams_pay(self, side: _Side) -> bool:
+        t, s, m = side.signal.shape
+        return grams_pay((self.cut.num_outputs, t, s, m, side.input.shape[2]), self.partners, self.trace)
 
 
 class _Form(NamedTuple):
-    """One parameter's operands for one example and output, and how to make its share of their batch."""
+    """One parameter's operands for one example and output, and how to make its shares of their batch."""
 
-    share: Callable[[Any, Any], Share]
+    shares: Callable[[Any, Any], list[Paired | Written]]
     signals: Any
     inputs: Any
-
-
-def _forms(values: dict[str, Value], num_outputs: int, trace: bool) -> list[_Form]:
-    """One form for each parameter, save for a bias that joins the layer whose signal is its gradient.
-
-    `Θ = (G_a + 1) ∘ G_b`: such a bias is the weight of one more input, which is always 1.
-    """
-    biases = {id(value.array): name for name, value in values.items() if len(value.shape) == 1}
-    forms, done = [], set()
-    for name, value in values.items():
-        terms = _terms(value)
-        sides = _sides(terms, num_outputs, trace)
-        bias = biases.get(id(terms[0].source)) if len(terms) == 1 else None
-        if bias is not None and bias not in done and sides[0].through_grams:
-            ones = jnp.ones_like(sides[0].input[..., :1])
-            sides = [sides[0]._replace(input=jnp.concatenate([sides[0].input, ones], -1))]
-            done.add(bias)
-        form = _products_form(sides, num_outputs)
-        if form is not None:
-            forms.append(form)
-            done.add(name)
-    return forms + [_gradient_form(value) for name, value in values.items() if name not in done]
-
-
-def _products_form(sides: Sequence[_Side], num_outputs: int) -> _Form | None:
-    """The form that keeps operands; `None` where the gradient itself is smaller, or the kinds do not match."""
-    signals, inputs = [side.signal for side in sides], [side.input for side in sides]
-    if len(sides) == 1:
-        (side,) = sides
-        (t, _, m), q = side.signal.shape, side.input.shape[2]
-        if not side.through_grams and num_outputs * m * q <= t * (num_outputs * m + q):
-            return None
-        return _Form(lambda b, a: Products(b[0], a[0], side.through_grams), signals, inputs)
-    if len(sides) == 2 and all(side.through_grams and side.signal.shape[1] == 1 for side in sides):
-        one, two = sides
-        if (one.signal.shape[2], one.input.shape[2]) == (two.input.shape[2], two.signal.shape[2]):
-            return _Form(
-                lambda b, a: TwoSidedProducts(Products(b[0], a[0], True), Products(b[1], a[1], True)), signals, inputs
-            )
-    return None
-
-
-def _gradient_form(value: Value) -> _Form:
-    return _Form(lambda b, a: Gradients(b.reshape(*b.shape[:2], -1)), value.array, ())
 
 
 class _Side(NamedTuple):
@@ -135,7 +159,30 @@ class _Side(NamedTuple):
 
     signal: Array
     input: Array
-    through_grams: bool
+
+
+def _operands_form(sides: Sequence[_Side], pay: Sequence[bool], num_outputs: int) -> _Form | None:
+    """The form that keeps operands; `None` where the gradient itself is smaller, or the kinds do not match."""
+    signals, inputs = [side.signal for side in sides], [side.input for side in sides]
+    if len(sides) == 1:
+        (t, s, m), q = sides[0].signal.shape, sides[0].input.shape[2]
+        if pay[0]:
+            return _Form(lambda b, a: [Grams(b[0], a[0])], signals, inputs)
+        if num_outputs * m * q <= t * (num_outputs * m + q):
+            return None
+        return _Form(lambda b, a: [Outer(b[0][..., i, :], a[0][..., i, :]) for i in range(s)], signals, inputs)
+    if len(sides) == 2 and all(pay) and all(side.signal.shape[1] == 1 for side in sides):
+        one, two = sides
+        if (one.signal.shape[2], one.input.shape[2]) == (two.input.shape[2], two.signal.shape[2]):
+            return _Form(lambda b, a: [TwoSidedGrams(Grams(b[0], a[0]), Grams(b[1], a[1]))], signals, inputs)
+    return None
+
+
+def _gradient_form(value: Value) -> _Form:
+    """The gradient itself: from its terms where it has some, which spares a convolution in a layout of its own."""
+    terms = _terms(value)
+    gradient = contract(terms, value.shape, value.dtype) if terms else value.array
+    return _Form(lambda b, a: [Gradients(b.reshape(*b.shape[:2], -1))], gradient, ())
 
 
 def _terms(value: Value) -> tuple[Term, ...]:
@@ -148,19 +195,13 @@ def _terms(value: Value) -> tuple[Term, ...]:
         return ()
 
 
-def _sides(terms: Sequence[Term], num_outputs: int, trace: bool) -> list[_Side]:
+def _sides(terms: Sequence[Term]) -> list[_Side]:
     """The terms brought together by kind: along which axes the signal varies, and along which the input."""
     kinds: dict[Any, list[tuple[Array, Array]]] = {}
     for term in terms:
         kind = (full_axes(term.linear), full_axes(term.known))
         kinds.setdefault(kind, []).append(_matrices(term))
-    sides = []
-    for pairs in kinds.values():
-        signal, known = (jnp.concatenate(operands) for operands in zip(*pairs))
-        t, s, m = signal.shape
-        pays = grams_pay((num_outputs, t, s, m, known.shape[2]), max(1, ROWS // num_outputs), trace)
-        sides.append(_Side(signal, known, pays))
-    return sides
+    return [_Side(*(jnp.concatenate(operands) for operands in zip(*pairs))) for pairs in kinds.values()]
 
 
 def _matrices(term: Term) -> tuple[Array, Array]:
