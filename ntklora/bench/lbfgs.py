@@ -27,7 +27,7 @@ class Descended(NamedTuple):
 
 @jax.jit
 def lbfgs(problem: Problem, u: Matrices, v: Matrices, tolerance: Array, max_steps: int) -> Descended:
-    """L-BFGS with optax's defaults (memory 10, zoom line search) until `‖∇F‖ ≤ tolerance` or `max_steps`, from every start."""
+    """optax's L-BFGS (memory 10, zoom line search) from every start until `‖∇F‖ ≤ tolerance`, or for `max_steps`."""
     solver = optax.lbfgs()
 
     def run(u: Matrices, v: Matrices) -> Descended:

@@ -36,6 +36,7 @@ from ntklora.certificates.stationary import (
     sign_is_resolved,
     valley_is_exhibited,
 )
+from ntklora.certificates.twins import distance, signature_of
 from ntklora.problem.objective import dual_vector, gradient_matrices, kkt_matrices, objective, stack, training_loss
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import Reduction, reduce_problem
@@ -47,11 +48,9 @@ Matrices = dict[str, Any]
 _DEFICIENT = 1e-6
 # L3's direction counts as negative curvature beyond this share of ‖2S‖.
 _NEGATIVE = 1e-10
-# Endpoints whose objective agrees to _LEVEL, relative, and whose δ lie closer than _NEAR times |κ|/‖H‖ (the distance at
-# which the curvature κ of the first could change its sign) and than _SAME are one stationary point modulo gauge.
-_LEVEL = 1e-9
+# Twins closer than this times |κ|/‖H‖, at which distance the curvature κ of the first could change its sign, are one
+# stationary point modulo gauge.
 _NEAR = 0.1
-_SAME = 1e-5
 
 
 class Endpoint(StrEnum):
@@ -181,7 +180,7 @@ def classify_endpoints(
     reports: list[EndpointReport | None] = [None] * count
     judged: list[tuple[np.ndarray, EndpointReport]] = []
     for s in np.argsort([point.gradient_norm for point in given]):
-        signature = _signature(given[s])
+        signature = signature_of(given[s].objective, given[s].us, given[s].vs)
         twin = next((report for seen, report in judged if _is_twin(signature, seen, report)), None)
         if twin is None:
             reports[s] = _classify(host, reference, given[s], best, tolerance)
@@ -345,17 +344,4 @@ def _unseen(reference: _Reference, us: Matrices, vs: Matrices) -> float:
 def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:
     if report.endpoint in (Endpoint.global_, Endpoint.unconverged) or not report.resolution > 0:
         return False
-    relative = np.abs(signature - seen)[1:].max() / max(np.abs(seen[1:]).max(), np.finfo(np.float64).tiny)
-    level = abs(signature[0] - seen[0]) <= _LEVEL * abs(seen[0])
-    return bool(level and relative <= min(_SAME, _NEAR * abs(report.min_curvature) / report.scale))
-
-
-def _signature(point: Point) -> np.ndarray:
-    """The objective and three random entries of `δ`, which no gauge changes."""
-    rng = np.random.default_rng(0)
-    entries = np.zeros(3)
-    for name in point.us:
-        left = rng.standard_normal((3, len(point.us[name])))
-        right = rng.standard_normal((3, len(point.vs[name])))
-        entries += ((left @ point.us[name]) * (right @ point.vs[name])).sum(1)
-    return np.array([point.objective, *entries])
+    return bool(distance(signature, seen) <= _NEAR * abs(report.min_curvature) / report.scale)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntklora.certified.escape import below_saddle
+from ntklora.certified.escape import points_below
 from ntklora.certified.precision import require_float64
 from ntklora.certified.runs import run_newton
 from ntklora.certified.starts import gaussian_starts, given_starts
@@ -94,16 +94,15 @@ def _descend(problem: Problem, u: Matrices, v: Matrices) -> Endpoints:
         known.gradient_norm[waiting] = ends.gradient_norm
         known.converged[waiting] = ends.converged
         known.num_steps[waiting] += ends.num_steps
-        saddles = []
-        for place, row in enumerate(waiting):
-            end_u, end_v = ({k: x[place] for k, x in factor.items()} for factor in (ends.u, ends.v))
-            if known.converged[row] and known.num_escapes[row] < _MAX_ESCAPES:
-                below = below_saddle(problem, end_u, end_v, slope)
-                if below is not None:
-                    saddles.append(row)
-                    end_u, end_v = below
+        for name in u:
+            u[name][waiting], v[name][waiting] = ends.u[name], ends.v[name]
+        may_leave = waiting[known.converged[waiting] & (known.num_escapes[waiting] < _MAX_ESCAPES)]
+        points = [({k: x[row] for k, x in u.items()}, {k: x[row] for k, x in v.items()}) for row in may_leave]
+        below = points_below(problem, points, known.objective[may_leave], slope)
+        for place, (low_u, low_v) in below.items():
             for name in u:
-                u[name][row], v[name][row] = end_u[name], end_v[name]
+                u[name][may_leave[place]], v[name][may_leave[place]] = low_u[name], low_v[name]
+        saddles = may_leave[list(below)]
         known.num_escapes[saddles] += 1
-        waiting = np.asarray(saddles, int)
+        waiting = saddles
     return known

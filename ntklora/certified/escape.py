@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ntklora.certificates.hessian import count_below, hessian
 from ntklora.certificates.inertia import lowest_mode
-from ntklora.problem.objective import dual_vector, gradient_matrices, kkt_matrices, objective
+from ntklora.certificates.twins import distance, signature_of
+from ntklora.problem.objective import dual_vector, gradient_matrices, lowest_kkt_eigenvalue, objective
 from ntklora.problem.problem import Problem
 
 Matrices = dict[str, Any]
@@ -17,23 +19,63 @@ Matrices = dict[str, Any]
 _OPTIMAL = 1e-9
 # Negative curvature below this share of ‖H‖ is left to the verdict: a step down it gains nothing measurable.
 _NEGATIVE = 1e-11
+# Curvature above this times their relative distance and ‖H‖ at one point tells that no twin of it is a saddle.
+_SAFE = 10.0
+
+Point = tuple[Matrices, Matrices]
 
 
-def below_saddle(problem: Problem, u: Matrices, v: Matrices, slope: float) -> tuple[Matrices, Matrices] | None:
+def points_below(problem: Problem, points: list[Point], values: np.ndarray, slope: float) -> dict[int, Point]:
+    """For those of the stationary points `(u, v)` that are saddles, by position: a point of smaller `F_P` beside it.
+
+    For a problem on the host; `values` are F_P there, `slope` the unit of `Γ` (`Scale.slope`). Most points satisfy the
+    optimality conditions; those that do not are examined once for all that are twins of each other.
+    """
+    below = {}
+    for group, spread in _groups(problem, points, values, slope):
+        if len(group) > 1:
+            curved = hessian(problem, *points[group[0]])
+            if count_below(curved, _SAFE * spread * curved.scale) == 0:
+                continue
+        for position in group:
+            found = below_saddle(problem, *points[position])
+            if found is not None:
+                below[position] = found
+    return below
+
+
+def _groups(
+    problem: Problem, points: list[Point], values: np.ndarray, slope: float
+) -> Iterable[tuple[list[int], float]]:
+    """Positions of points at which `S` is not positive semidefinite, twins together, and how far they lie apart."""
+    groups: list[tuple[np.ndarray, list[int], list[float]]] = []
+    for position, point in enumerate(points):
+        gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(*point)))
+        if lowest_kkt_eigenvalue(problem, gammas) >= -_OPTIMAL * slope:
+            continue
+        signature = signature_of(values[position], *point)
+        for first, group, apart in groups:
+            if np.isfinite(away := distance(signature, first)):
+                group.append(position)
+                apart.append(away)
+                break
+        else:
+            groups.append((signature, [position], [0.0]))
+    return ((group, max(apart)) for _, group, apart in groups)
+
+
+def below_saddle(problem: Problem, u: Matrices, v: Matrices) -> Point | None:
     """A point of smaller `F_P` along the direction of most negative curvature at `(u, v)`; None where there is none.
 
-    For a stationary point of a problem on the host; `slope` is the unit of `Γ` (`Scale.slope`).
+    For a stationary point of a problem on the host.
     """
-    gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(u, v)))
-    if all(np.linalg.eigvalsh(2 * s)[0] >= -_OPTIMAL * slope for s in kkt_matrices(problem, gammas).values()):
-        return None
     curved = hessian(problem, u, v)
     if count_below(curved, -_NEGATIVE * curved.scale) == 0:
         return None
     du, dv = lowest_mode(curved)[1]
     size = max(1.0, float(np.sqrt(sum((u[k] ** 2).sum() + (v[k] ** 2).sum() for k in u))))
 
-    def moved(length: float) -> tuple[Matrices, Matrices]:
+    def moved(length: float) -> Point:
         return {k: u[k] + length * du[k] for k in u}, {k: v[k] + length * dv[k] for k in u}
 
     # F_P along a line is no more than a convex function of a quadratic: the best of two dozen lengths is good enough.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar
 
-import equinox as eqx
 import numpy as np
 
 from ntklora.arrays import namespace
+from ntklora.module import Module
 
 Array = Any
 
@@ -20,7 +20,7 @@ Array = Any
 _DOMAIN_SLACK = 1e-12
 
 
-class Loss(eqx.Module):
+class Loss(Module):
     """A convex loss. Subclasses satisfy, for `α = gradient(z, y)` (Fenchel–Young with equality):
 
     `value(z, y) + conjugate(α, y) = Σ_j α_j z_j`, and `hessian = hessian_factor @ hessian_factorᵀ`.

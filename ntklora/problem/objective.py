@@ -90,11 +90,24 @@ def kkt_matrices(problem: Problem, gammas: Matrices) -> Matrices:
     return result
 
 
+def lowest_kkt_eigenvalue(problem: Problem, gammas: Matrices) -> float:
+    """The smallest eigenvalue of `2S` over the weights, on the host: `λ − ‖Γ‖_op` where there is no perturbation."""
+    if problem.perturbation is not None:
+        return 2 * float(min(np.linalg.eigvalsh(s)[0] for s in kkt_matrices(problem, gammas).values()))
+    return float(problem.lam) - max(_top_singular_value(gamma) for gamma in gammas.values())
+
+
 def lam_max(problem: Problem) -> float:
     """`λ_max = max_l ‖Γ^l(0)‖_op`: `δ = 0` is optimal exactly for `λ ≥ λ_max` (at `P = 0`) [paper]."""
     host = problem.host()
     gammas = gradient_matrices(host, dual_vector(host, host.f0))
     return float(max(np.linalg.norm(gamma, 2) for gamma in gammas.values()))
+
+
+def _top_singular_value(gamma: np.ndarray) -> float:
+    """`‖Γ‖_op` through the Gram matrix of the smaller side, a fifth of an SVD; squaring costs the largest no digits."""
+    gram = gamma.T @ gamma if gamma.shape[0] >= gamma.shape[1] else gamma @ gamma.T
+    return float(np.sqrt(max(0.0, np.linalg.eigvalsh(gram)[-1])))
 
 
 def balanced_factors(delta: Array, rank: int | None = None) -> tuple[Array, Array]:

@@ -17,13 +17,14 @@ import jax
 import numpy as np
 
 from ntklora.arrays import as_array, on_host
+from ntklora.module import Module
 from ntklora.problem.losses import Loss, resolve_loss
 from ntklora.tangent.operator import TangentOperator
 
 Array = Any
 
 
-class Problem(eqx.Module):
+class Problem(Module):
     """Tangent operator, outputs at initialization, targets, loss, weight decay, perturbation.
 
     `f0 (N, K)`; `y` as the loss takes it: `(N, K)` for squared, labels −1/+1 `(N,)` for logistic, class indices `(N,)`

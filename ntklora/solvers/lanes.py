@@ -1,7 +1,8 @@
-"""Many starts through a fixed number of lanes: a lane whose start has arrived takes the next one from the queue.
+"""Newton's method from many starts: one after the other, or through lanes side by side.
 
-One `while_loop` of vmapped Newton steps: no lane waits for the slowest start, and the number of starts in the queue may
-change without another compilation. Which lane serves a start does not change where it ends.
+A processor's core is filled by one start (`minimize_each`). An accelerator takes many: in `minimize_all` a lane whose
+start has arrived takes the next one from the queue, so no lane waits for the slowest start. The number of starts in the
+queue may change without another compilation, and which lane serves a start does not change where it ends.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ntklora.problem.objective import objective
 from ntklora.problem.problem import Problem
-from ntklora.solvers.newton import Limits, start, step
+from ntklora.solvers.newton import Iterate, Limits, start, step
 from ntklora.solvers.scale import scale_of
 
 Array = Any
@@ -31,6 +31,24 @@ class Ends(NamedTuple):
     gradient_norm: Array
     converged: Array
     num_steps: Array
+
+
+@jax.jit
+def minimize_each(problem: Problem, lams: Array, u: Matrices, v: Matrices, count: Array, limits: Limits) -> Ends:
+    """Newton's method from the first `count` of the starts `u (S, m, r)`, `v (S, n, r)`, start `i` at `λ = lams[i]`.
+
+    Rows from `count` on are returned as they came.
+    """
+    starts = lams.shape[0]
+    scale = scale_of(problem)
+
+    def body(row: Array, ends: Ends) -> Ends:
+        at = eqx.tree_at(lambda p: p.lam, problem, lams[row])
+        begin = start(*({k: x[row] for k, x in factor.items()} for factor in (u, v)))
+        end = jax.lax.while_loop(lambda it: ~it.done, lambda it: step(at, scale, limits, it), begin)
+        return jax.tree.map(lambda all_ends, x: all_ends.at[row].set(x), ends, _arrived(end))
+
+    return jax.lax.fori_loop(0, count, body, _blank(u, v, starts))
 
 
 @partial(jax.jit, static_argnames=("lanes",))
@@ -55,10 +73,9 @@ def minimize_all(
         items, following, lane_lams, iterates, ends = state
         iterates = jax.vmap(lambda lam, iterate: step(at(lam), scale, limits, iterate))(lane_lams, iterates)
         arrived = iterates.done & (items < count)
-        result = (iterates.best_u, iterates.best_v, iterates.best_norm, iterates.converged, iterates.num_steps)
         # Lanes under way write to the row after the last, which does not exist and is dropped.
         rows = jnp.where(arrived, items, starts)
-        ends = jax.tree.map(lambda end, x: end.at[rows].set(x, mode="drop"), ends, result)
+        ends = jax.tree.map(lambda end, x: end.at[rows].set(x, mode="drop"), ends, _arrived(iterates))
         items = jnp.where(arrived, following + jnp.cumsum(arrived) - 1, items)
         fresh_lams, fresh = load(items)
         choose = partial(_choose, arrived)
@@ -71,11 +88,18 @@ def minimize_all(
         )
 
     items = jnp.arange(lanes)
-    blank = (u, v, jnp.full(starts, jnp.inf), jnp.zeros(starts, bool), jnp.zeros(starts, int))
-    state = (items, jnp.asarray(lanes), *load(items), blank)
+    state = (items, jnp.asarray(lanes), *load(items), _blank(u, v, starts))
     *_, ends = jax.lax.while_loop(lambda state: (state[0] < count).any(), body, state)
-    values = jax.vmap(lambda lam, u, v: objective(at(lam), u, v))(lams, ends[0], ends[1])
-    return Ends(ends[0], ends[1], values, *ends[2:])
+    return ends
+
+
+def _arrived(end: Iterate) -> Ends:
+    return Ends(end.best_u, end.best_v, end.best_value, end.best_norm, end.converged, end.num_steps)
+
+
+def _blank(u: Matrices, v: Matrices, starts: int) -> Ends:
+    unknown = jnp.full(starts, jnp.inf)
+    return Ends(u, v, unknown, unknown, jnp.zeros(starts, bool), jnp.zeros(starts, int))
 
 
 def _choose(condition: Array, x: Array, y: Array) -> Array:

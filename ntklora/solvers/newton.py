@@ -26,8 +26,8 @@ Matrices = dict[str, Any]
 # Below this predicted decrease, relative to F, comparing two values of F compares rounding errors: then the full step
 # is taken and the gradient norm judges.
 _RESOLUTION = 1e-11
-# Steps without progress of the gradient norm after which its rounding floor is considered reached.
-_PATIENCE = 3
+# Local steps in a row that do not halve the gradient norm after which its rounding floor is considered reached.
+_PATIENCE = 1
 # The shift: raised after a short step, lowered after one that gained what the model said, and at least this multiple of
 # ‖g‖/‖Q‖. Tuned on Gaussian problems at λ/λ_max from 0.1 to 1e-3, ranks 1 to 8: steps change by ±10% around these.
 _RAISE, _LOWER, _LEAST = 4.0, 0.1, 3.0
@@ -37,11 +37,12 @@ class Limits(NamedTuple):
     """When to stop: `‖g‖ ≤ tolerance` counts as converged, `‖g‖ ≤ polish` ends at once, both in units of the problem.
 
     The unit is `slope · max(‖Q‖, factors/100)` of `Scale`: not relative to `‖Q‖` alone, which would never fire at zero.
-    Between the two, a run goes on as long as the gradient still falls: verdicts need it at its rounding floor.
+    Between the two, a run goes on as long as a step halves the gradient. Where a verdict needs it at its rounding floor
+    the certificates take the last step themselves.
     """
 
     tolerance: float = 1e-9
-    polish: float = 1e-14
+    polish: float = 1e-12
     max_steps: int = 200
 
 
@@ -49,14 +50,19 @@ DEFAULT = Limits()
 
 
 class Iterate(NamedTuple):
-    """State of one run; `best_*`: the point of smallest gradient norm since `F` stopped telling points apart."""
+    """State of one run; `best_*`: the point of smallest gradient norm since `F` stopped telling points apart.
+
+    `local`: the last step was too short for `F` to judge it.
+    """
 
     u: Matrices
     v: Matrices
     shift: Array
     num_steps: Array
+    local: Array
     best_u: Matrices
     best_v: Matrices
+    best_value: Array
     best_norm: Array
     stalled: Array
     converged: Array
@@ -71,8 +77,10 @@ def start(u: Matrices, v: Matrices) -> Iterate:
         v,
         shift=jnp.asarray(-1.0, dtype),
         num_steps=jnp.asarray(0),
+        local=jnp.asarray(False),
         best_u=u,
         best_v=v,
+        best_value=jnp.asarray(jnp.inf, dtype),
         best_norm=jnp.asarray(jnp.inf, dtype),
         stalled=jnp.asarray(0),
         converged=jnp.asarray(False),
@@ -81,12 +89,33 @@ def start(u: Matrices, v: Matrices) -> Iterate:
 
 
 def step(problem: Problem, scale: Scale, limits: Limits, iterate: Iterate) -> Iterate:
-    """One step: judge the current point, then move to the next one."""
+    """Judge the current point; then, unless it is the end, move to the next one."""
     at = (iterate.u, iterate.v)
     point = evaluate(problem, at)
     size = jnp.maximum(jnp.sqrt(inner(at, at)), 0.01 * scale.factors(problem.lam))
     unit = scale.slope(problem.lam) * size
 
+    better = point.gradient_norm < 0.5 * iterate.best_norm
+    keep = (point.gradient_norm < iterate.best_norm) | ~iterate.local
+    best_norm = jnp.where(keep, point.gradient_norm, iterate.best_norm)
+    stalled = jnp.where(iterate.local & ~better, iterate.stalled + 1, 0)
+    converged = best_norm <= limits.tolerance * unit
+    over = iterate.num_steps >= limits.max_steps
+    done = (best_norm <= limits.polish * unit) | (converged & (stalled >= _PATIENCE)) | over
+    judged = iterate._replace(
+        best_u=_choose(keep, at[0], iterate.best_u),
+        best_v=_choose(keep, at[1], iterate.best_v),
+        best_value=jnp.where(keep, point.objective, iterate.best_value),
+        best_norm=best_norm,
+        stalled=stalled,
+        converged=converged,
+        done=done,
+    )
+    return jax.lax.cond(done, lambda: judged, lambda: _advance(problem, judged, point, size, unit))
+
+
+def _advance(problem: Problem, iterate: Iterate, point: Point, size: Array, unit: Array) -> Iterate:
+    at = (iterate.u, iterate.v)
     shift = jnp.where(iterate.shift < 0, _first_shift(point), iterate.shift)
     # ‖g‖/‖Q‖ vanishes with the gradient (so the end is quadratic), yet keeps the gauge directions regular.
     shift = jnp.maximum(shift, (_LEAST * point.gradient_norm + 1e-14 * unit) / size)
@@ -106,30 +135,17 @@ def step(problem: Problem, scale: Scale, limits: Limits, iterate: Iterate) -> It
     new = moved(at, curve, length, best >= len(LENGTHS))
     raised = curve.uphill | (length < 0.5)
     lowered = local | (gain > 0.5 * predicted)
-
-    better = point.gradient_norm < 0.5 * iterate.best_norm
-    keep = (point.gradient_norm < iterate.best_norm) | ~local
-    best_norm = jnp.where(keep, point.gradient_norm, iterate.best_norm)
-    stalled = jnp.where(local & ~better, iterate.stalled + 1, 0)
-    num_steps = iterate.num_steps + 1
-    converged = best_norm <= limits.tolerance * unit
-    done = (best_norm <= limits.polish * unit) | (converged & (stalled >= _PATIENCE)) | (num_steps >= limits.max_steps)
-    return Iterate(
+    return iterate._replace(
         u=new[0],
         v=new[1],
         shift=shift * jnp.where(raised, _RAISE, jnp.where(lowered, _LOWER, 1.0)),
-        num_steps=num_steps,
-        best_u=_choose(keep, at[0], iterate.best_u),
-        best_v=_choose(keep, at[1], iterate.best_v),
-        best_norm=best_norm,
-        stalled=stalled,
-        converged=converged,
-        done=done,
+        num_steps=iterate.num_steps + 1,
+        local=local,
     )
 
 
 def minimize(problem: Problem, u: Matrices, v: Matrices, limits: Limits = DEFAULT) -> Iterate:
-    """Run from `(u, v)` to a stationary point: `best_u`, `best_v`, `best_norm`, `converged`, `num_steps`."""
+    """Run from `(u, v)` to a stationary point: the `best_*`, `converged`, `num_steps`."""
     scale = scale_of(problem)
     return jax.lax.while_loop(lambda it: ~it.done, lambda it: step(problem, scale, limits, it), start(u, v))
 

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
-
 from ntklora.arrays import namespace
+from ntklora.module import Module
 
 Array = Any  # a NumPy array, a JAX array, or a tracer; shapes are in the docstrings
 
 
-class Dense(eqx.Module):
+class Dense(Module):
     """Tangent features as one array `g` of shape `(N, K, m, n)`."""
 
     g: Array
@@ -87,7 +86,7 @@ class Dense(eqx.Module):
         return Dense(self.g[samples])
 
 
-class Factored(eqx.Module):
+class Factored(Module):
     """Tangent features `G_ij = Σ_t b_ijt a_itᵀ`, with inputs `a (N, T, n)`, backpropagated `b (N, K, T, m)`."""
 
     a: Array

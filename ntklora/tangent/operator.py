@@ -14,6 +14,7 @@ import equinox as eqx
 import numpy as np
 
 from ntklora.arrays import as_array
+from ntklora.module import Module
 from ntklora.tangent.blocks import Block, Dense, Factored
 from ntklora.tangent.folding import Fold
 
@@ -30,7 +31,7 @@ class Layout(StrEnum):
     dense = "dense"
 
 
-class TangentOperator(eqx.Module):
+class TangentOperator(Module):
     """The linear map `A: δ -> (N, K)` and its adjoint, one block of tangent features for each adapted weight.
 
     `delta` is an array `(m, n)` when there is one target (`bare`), else a dict `{name: (m, n)}`.

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import equinox as eqx
-
 from ntklora.arrays import namespace
+from ntklora.module import Module
 from ntklora.tangent.factored import Dense, Factored
 
 Array = Any
 
 
-class Transposed(eqx.Module):
+class Transposed(Module):
     """Tangent features `G_ij = Σ_t a_it b_ijtᵀ` of a weight applied as `x W`: `of` holds those of `Wᵀ`."""
 
     of: Factored
@@ -85,7 +84,7 @@ class Transposed(eqx.Module):
         return Transposed(self.of.take(samples))
 
 
-class TwoSided(eqx.Module):
+class TwoSided(Module):
     """Tangent features `G_ij = Σ_t b_ijt a_itᵀ + Σ_s a'_is b'_ijsᵀ` of a weight met as `W x` and as `x W`."""
 
     upright: Factored

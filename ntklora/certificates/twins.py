@@ -1,0 +1,37 @@
+"""When two stationary points are next to each other modulo gauge: by what no gauge changes, without factorizing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Matrices = dict[str, Any]
+
+# Objectives of twins agree to this share, the random entries of their δ to that one.
+_LEVEL = 1e-9
+_SAME = 1e-5
+
+
+def signature_of(value: float, us: Matrices, vs: Matrices) -> np.ndarray:
+    """The objective and three random entries of `δ = u vᵀ`, over all weights."""
+    rng = np.random.default_rng(0)
+    entries = np.zeros(3)
+    for name in us:
+        left, right = rng.standard_normal((3, len(us[name]))), rng.standard_normal((3, len(vs[name])))
+        entries += ((left @ us[name]) * (right @ vs[name])).sum(1)
+    return np.array([value, *entries])
+
+
+def distance(signature: np.ndarray, other: np.ndarray) -> float:
+    """Relative distance of two points in δ; infinite where objective or entries say that they are no twins.
+
+    >>> distance(np.array([2.0, 1.0, 0.0, 0.5]), np.array([2.0, 1.0, 1e-6, 0.5]))
+    1e-06
+    >>> distance(np.array([2.0, 1.0, 0.0, 0.5]), np.array([2.1, 1.0, 0.0, 0.5]))
+    inf
+    """
+    if abs(signature[0] - other[0]) > _LEVEL * abs(other[0]):
+        return np.inf
+    apart = np.abs(signature - other)[1:].max() / max(np.abs(other[1:]).max(), np.finfo(np.float64).tiny)
+    return float(apart) if apart <= _SAME else np.inf
