@@ -8,6 +8,7 @@ from typing import Annotated
 
 from tyro import conf
 
+from ntklora.cli.sweep.commands import Sweep
 from ntklora.sweeps.profile import Profile
 
 
@@ -88,6 +89,7 @@ class Doctor:
 Command = (
     Annotated[Verify, conf.subcommand("verify")]
     | Annotated[Certify, conf.subcommand("certify")]
+    | Annotated[Sweep, conf.subcommand("sweep", description="A sweep: plan it, run it, look at it, compare it.")]
     | Annotated[Reproduce, conf.subcommand("reproduce")]
     | Annotated[Figures, conf.subcommand("figures")]
     | Annotated[Doctor, conf.subcommand("doctor")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake, Unfinished
 from ntklora.environment import prepare_environment
 from ntklora.strict_json import strict_dumps
+from ntklora.sweeps.numerics import Numerics, set_numerics
 from ntklora.version import __version__
 
 SCHEMA = 1  # of the JSON documents
@@ -70,18 +70,11 @@ def _parse(arguments: Sequence[str]) -> Any:
 
 def _run(options: Any) -> Answer:
     prepare_environment()
-    _use_float64()
+    set_numerics(Numerics())  # certificates need float64; JAX is left to the commands that compute
     command = type(options)  # defined in a file `commands`, run by the file beside it that has its name
     module = import_module(f"{command.__module__.rpartition('.')[0]}.{command.__name__.lower()}")
     with redirect_stdout(sys.stderr):  # standard output belongs to the answer
         return module.run(options)
-
-
-def _use_float64() -> None:
-    """Certificates need it. JAX is left to the commands that compute: it reads the variable when it is imported."""
-    os.environ["JAX_ENABLE_X64"] = "true"
-    if "jax" in sys.modules:  # by a program that calls `main`
-        sys.modules["jax"].config.update("jax_enable_x64", True)
 
 
 def _print(answer: Answer, as_json: bool) -> None:

@@ -66,7 +66,9 @@ def package_versions() -> dict[str, str]:
 
 def command_line() -> str:
     """The command as typed, the program by its name alone."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    named = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*named, *sys.argv[1:]])
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,0 +1,117 @@
+"""`ntklora sweep plan`: what a sweep would take, before it takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
+from ntklora.cli.sweep.commands import Plan
+from ntklora.cli.sweep.specified import specification_of
+from ntklora.cli.sweep.words import number
+from ntklora.sweeps.chunk import Group, plan_groups
+from ntklora.sweeps.experiment import CellStatus
+from ntklora.sweeps.failure import describe_failure
+from ntklora.sweeps.progress import duration
+from ntklora.sweeps.spec import Specification
+from ntklora.sweeps.store import Store
+from ntklora.sweeps.sweep import Sweep
+
+
+def run(options: Plan) -> Answer:
+    """Count, then time a few cells of what is missing; exit status 3 when a cell of the pilot failed."""
+    if options.pilot < 0 or (options.jobs is not None and options.jobs < 1):
+        raise Mistake("--pilot counts groups, --jobs processes: at least 0 and 1")
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    specification = specification_of(options)
+    sweep = specification.sweep
+    document: dict[str, Any] = {
+        "experiment": sweep.experiment.name,
+        "experiment_version": sweep.experiment.version,
+        "precision": sweep.numerics.precision,
+        "parameters": {name: list(dict.fromkeys(cell[name] for cell in sweep.cells)) for name in sweep.experiment.axes},
+        "cells": len(sweep.cells),
+    }
+    missing: Sequence[int] = range(len(sweep.cells))
+    if options.out is not None:
+        store = Store(options.out)
+        statuses = store.statuses() if options.out.is_dir() else {}
+        missing = [index for index, key in enumerate(sweep.keys) if key not in statuses]
+        counts = [CellStatus(statuses[key]).name for key in sweep.keys if key in statuses]
+        document["stored"] = {name: counts.count(name) for name in dict.fromkeys(counts)}
+    groups = _groups(sweep, missing)
+    chunks = sum(map(len, groups))
+    document |= {
+        "missing": len(missing),
+        "groups": len(groups),
+        "compilations": len(groups),
+        "chunks": chunks,
+        "chunk": sweep.experiment.chunk,
+    }
+    if options.pilot and groups:
+        document |= _timed(specification, groups, options.pilot, min(jobs, chunks))
+    failed = bool(document.get("pilot", {}).get("failures"))
+    return Answer(PARTIAL if failed else OK, document, lambda: _show(document, options))
+
+
+def _groups(sweep: Sweep, missing: Sequence[int]) -> list[Group]:
+    try:
+        return plan_groups(sweep.experiment, sweep.cells, missing)
+    except Exception as error:  # of the experiment's `shape`, which the person wrote
+        raise Mistake(f"experiment {sweep.experiment.name}: its shape raises {describe_failure(error)}") from error
+
+
+def _timed(specification: Specification, groups: Sequence[Group], sampled: int, jobs: int) -> dict[str, Any]:
+    from ntklora.sweeps.pilot import estimate, run_pilot
+
+    sweep = specification.sweep
+    try:
+        pilot = run_pilot(sweep, specification.reference, specification.limits, groups, sampled)
+    except ValueError as error:
+        raise Mistake(str(error)) from error
+    guess = estimate(sweep, groups, pilot)
+    return {
+        "pilot": {
+            "groups": len(pilot.timings),
+            "first_seconds": [timing.first for timing in pilot.timings],
+            "later_seconds": [list(timing.later) for timing in pilot.timings],
+            "failures": list(pilot.failures),
+        },
+        "seconds": {name: value / jobs for name, value in zip(("estimate", "low", "high"), guess, strict=True)},
+        "processes": jobs,
+        "memory_gib": {"process": pilot.memory, "total": pilot.memory * jobs},
+    }
+
+
+def _show(document: Mapping[str, Any], options: Plan) -> None:
+    print(
+        f"{document['experiment']}, version {document['experiment_version']}, {document['precision']}: "
+        f"{number(document['cells'], 'cell')}"
+    )
+    for name, values in document["parameters"].items():
+        listed = ", ".join(map(str, values if len(values) <= 8 else [*values[:4], "...", values[-1]]))
+        print(f"  {name} = {listed}" + (f"  ({len(values)} values)" if len(values) > 1 else ""))
+    if "stored" in document:
+        stored = ", ".join(f"{count} {name}" for name, count in document["stored"].items()) or "nothing"
+        print(f"stored in {options.out}: {stored}; missing: {number(document['missing'], 'cell')}")
+    print(
+        f"{number(document['groups'], 'group')} (one shape and one compilation each), "
+        f"{number(document['chunks'], 'chunk')} of {document['chunk']}"
+    )
+    if "pilot" in document:
+        pilot, seconds = document["pilot"], document["seconds"]
+        for reason in pilot["failures"]:
+            print(f"a cell of the pilot failed: {reason}")
+        later = [each for group in pilot["later_seconds"] for each in group]
+        spread = f", then {min(later):.2g} to {max(later):.2g} s" if later else ""
+        print(
+            f"pilot: {pilot['groups']} of {number(document['groups'], 'group')} sampled; "
+            f"{min(pilot['first_seconds']):.2g} to {max(pilot['first_seconds']):.2g} s at first{spread}"
+        )
+        print(
+            f"time: about {duration(seconds['estimate'])} in {number(document['processes'], 'process', 'processes')}; "
+            f"{duration(seconds['low'])} to {duration(seconds['high'])} if all were as the fastest or slowest timed"
+        )
+        memory = document["memory_gib"]
+        print(f"memory: {memory['process']:.2g} GiB a process, {memory['total']:.2g} GiB in all")
