@@ -20,6 +20,8 @@ class Verify:
     """Ids of claims, such as T1 or H6; all of them when none is given."""
     profile: Profile = Profile.default
     """How much work."""
+    jobs: int | None = None
+    """Processes; one per core when not given."""
     json: bool = False
     """One JSON document on standard output."""
 

@@ -46,28 +46,42 @@ def compute(
 
     Ctrl-C keeps what is done and ends with the command that goes on.
     """
-    if jobs is not None and jobs < 1:
-        raise Mistake(f"--jobs is {jobs}: at least 1 process")
+    executor = processes(jobs)
     requests = [
         Request(Sweep.of_profile(experiment, profile), reference_of(experiment), Store(results / experiment.name))
         for experiment in experiments
     ]
     with resumable():
-        tallies = run_sweeps(requests, Processes(jobs), force=force, retry_failed=True, extend=True)
+        tallies = run_sweeps(requests, executor, force=force, retry_failed=True, extend=True)
         if any(tally.interrupted for tally in tallies.values()):
             raise KeyboardInterrupt
     return tallies
 
 
+def processes(jobs: int | None) -> Processes:
+    """Worker processes, one per core for None."""
+    if jobs is not None and jobs < 1:
+        raise Mistake(f"--jobs is {jobs}: at least 1 process")
+    return Processes(jobs)
+
+
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Within, Ctrl-C ends with the command that goes on, and what keeps a run from its work is said in one line."""
+def said_in_a_line() -> Iterator[None]:
+    """Within, what keeps a run from its work is no traceback."""
     try:
         yield
     except (Unwritable, ValueError) as error:
         raise Mistake(str(error)) from error
     except WorkersFail as error:
-        raise Unfinished(f"{error}; finished cells are kept; to go on: {command_line()}") from error
+        raise Unfinished(f"{error}; what was done is kept; to go on: {command_line()}") from error
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """The same for a run that stores its rows; Ctrl-C ends with the command that goes on."""
+    try:
+        with said_in_a_line():
+            yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"finished cells are kept; to go on: {command_line()}") from None
 

@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ntklora.claims.claim import Numbers, Outcome
+from ntklora.claims.claim import Numbers
+from ntklora.claims.experiment import claims_experiment, results_of
 from ntklora.claims.registry import select_claims
-from ntklora.claims.run import ClaimResult, exit_status, run_claim, worst_outcome
+from ntklora.claims.run import ClaimResult, exit_status, worst_outcome
+from ntklora.cli import results
 from ntklora.cli.answer import Answer, Mistake
 from ntklora.cli.commands import Verify
+from ntklora.cli.results import processes, said_in_a_line
+from ntklora.sweeps.agenda import Order
+from ntklora.sweeps.chunk import plan_groups
+from ntklora.sweeps.experiment import CellStatus, Row
 from ntklora.sweeps.progress import show_progress
+from ntklora.sweeps.sweep import Sweep
 
 _COLUMNS = ("id", "statement", "source", "predicted", "measured", "margin", "verdict", "controls")
 _WIDE = 170  # characters of the table where there is no terminal to ask
 
 
 def run(options: Verify) -> Answer:
-    """Run the named claims, all of them when none is named."""
+    """Run the named claims, all of them when none is named, in worker processes; nothing is stored."""
     try:
-        claims = select_claims(options.claims)
+        wanted = {claim.id for claim in select_claims(options.claims)}
     except ValueError as error:
         raise Mistake(str(error)) from error
-    results = []
-    with show_progress("verify", len(claims), "claims") as advance:
-        for claim in claims:
-            results.append(run_claim(claim, options.profile))
-            advance(results[-1].outcome is Outcome.error)
-    document = {"outcome": worst_outcome(results), "profile": options.profile, "claims": [record(r) for r in results]}
-    return Answer(exit_status(results), document, lambda: _show(results))
+    executor = processes(options.jobs)
+    experiment = claims_experiment()
+    sweep = Sweep(experiment, [cell for cell in experiment.cells(options.profile) if cell["claim"] in wanted])
+    groups = plan_groups(experiment, sweep.cells, range(len(sweep.cells)))
+    rows: dict[str, Row] = {}
+    with (
+        said_in_a_line(),
+        show_progress("verify", len(sweep.cells), "claims") as advance,
+        closing(executor.run([Order(sweep, results.CLAIMS, experiment.limits, groups)], lambda: False)) as computed,
+    ):
+        for _, row in computed:
+            rows[row["key"]] = row
+            advance(row["status"] != CellStatus.ok)
+    found = results_of([rows[key] for key in sweep.keys])
+    document = {"outcome": worst_outcome(found), "profile": options.profile, "claims": [record(each) for each in found]}
+    return Answer(exit_status(found), document, lambda: _show(found))
 
 
 def record(result: ClaimResult) -> dict[str, Any]:

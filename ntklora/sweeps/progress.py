@@ -1,4 +1,4 @@
-"""Progress with an estimate of the time left: a bar on a terminal, plain lines elsewhere, on standard error."""
+"""Progress, rate and an estimate of the time left: a bar on a terminal, plain lines elsewhere, on standard error."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def rate(number: int, seconds: float) -> str:
+    """How many a second, or a minute or an hour where that is less than one.
+
+    >>> rate(30, 20.0), rate(3, 60.0), rate(3, 7200.0)
+    ('1.5/s', '3.0/min', '1.5/h')
+    """
+    for unit, length in (("s", 1.0), ("min", 60.0)):
+        if number * length >= seconds:
+            return f"{number * length / max(seconds, 1e-3):.1f}/{unit}"
+    return f"{number * 3600.0 / seconds:.1f}/h"
+
+
 @contextmanager
 def _bar(title: str, total: int, unit: str, total_work: float) -> Iterator[Advance]:
     from rich.console import Console
@@ -52,20 +64,22 @@ def _bar(title: str, total: int, unit: str, total_work: float) -> Iterator[Advan
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn(f"{{task.fields[done]}}/{total} {unit}, {{task.fields[failed]}} failed"),
+        TextColumn(f"{{task.fields[done]}}/{total} {unit}, {{task.fields[failed]}} failed, {{task.fields[rate]}}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     # What is reported is slow and uneven: the estimate averages over the whole run so far.
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=1e9) as progress:
-        task = progress.add_task(title, total=total_work, done=0, failed=0)
+        task = progress.add_task(title, total=total_work, done=0, failed=0, rate="")
         done = failures = 0
+        start = monotonic()
 
         def advance(failed: bool, work: float = 1.0) -> None:
             nonlocal done, failures
             done, failures = done + 1, failures + failed
-            progress.update(task, advance=work, done=done, failed=failures)
+            speed = rate(done, monotonic() - start)
+            progress.update(task, advance=work, done=done, failed=failures, rate=speed)
 
         yield advance
 
@@ -78,8 +92,9 @@ def _lines(title: str, total: int, unit: str, total_work: float) -> Iterator[Adv
 
     def line(end: str) -> None:
         failed = f", {failures} failed" if failures else ""
+        seconds = monotonic() - start
         print(
-            f"{title}: {done}/{total} {unit}{failed}, {duration(monotonic() - start)} so far{end}",
+            f"{title}: {done}/{total} {unit}{failed}, {rate(done, seconds)}, {duration(seconds)} so far{end}",
             file=sys.stderr,
             flush=True,
         )
