@@ -165,7 +165,7 @@ class Index:
         try:
             with pq.ParquetFile(self.folder / FILE, page_checksum_verification=True) as file:
                 table = file.read()
-            if not table.schema.equals(_COLUMNS, check_metadata=True):
+            if not table.schema.equals(_COLUMNS) or table.schema.metadata != _COLUMNS.metadata:  # of another schema
                 return
             self.known = {each[0]: Known(*each) for each in zip(*(c.to_pylist() for c in table.columns), strict=True)}
         except (pa.ArrowException, OSError, ValueError):  # absent or damaged: the shards are read
