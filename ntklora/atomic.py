@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 
 @contextmanager
@@ -16,7 +17,8 @@ def replacing(path: Path) -> Iterator[Path]:
     suffix, for writers that look at it. Errors: those of the file system, `OSError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    sibling = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # Not the process's number: on a shared disk, processes of two machines may have the same.
+    sibling = path.with_name(f".{path.stem}.{token_hex(6)}.partial{path.suffix}")
     try:
         yield sibling
         _flush(sibling)

@@ -87,6 +87,10 @@ def _cast(column: Column, kind: type, value: Any) -> Any:
     converted = kind(value)
     if kind is not float and converted != value:
         raise ValueError(f"column {column.name} holds {value!r}, which is no {kind.__name__}")
+    if kind is int and not -(2**63) <= converted < 2**63:
+        raise ValueError(f"column {column.name} holds an integer of {converted.bit_length()} bits: the store keeps 64")
+    if kind is str:
+        converted.encode()  # half a surrogate pair is no text that a file can hold
     return converted
 
 

@@ -2,8 +2,8 @@
 
     DIR/spec.json            what was asked for: experiment, numerics, grids, columns       `spec_file`
     DIR/manifest.json        the runs that wrote here, each with its provenance             `manifest`
-    DIR/shards/<hash>.parquet  some rows, whole or absent, never changed                    `shard`
-    DIR/index.parquet        which key lies where: a cache, safe to delete                  `index`
+    DIR/shards/*.parquet     some rows each, whole or absent, never changed                 `shard`
+    DIR/.index               which key lies where: a cache, safe to delete                  `index`
     DIR/set_aside/           what could not be read, or contradicts what was stored         `folder`
 
 Measured with kill -9 while writing: one growing parquet file was never readable afterwards, a shard per chunk

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from time import time
 
 from ntklora.sweeps.store import manifest, spec_file
 from ntklora.sweeps.store.spec_file import StoredSpec
 from ntklora.sweeps.store.writing import Refused, alone, writing
 
+_HOUR = 3600.0
+
 
 def claim(folder: Path, asked: StoredSpec, *, force: bool, extend: bool) -> None:
     """Write the specification and the manifest where the folder is free, or is this sweep's; see `Store.claim`."""
     with writing(folder), alone(folder):
+        _remove_leftovers(folder)
         _see_manifest(folder, asked.experiment, force)
         before = _compatible(folder, asked, force, extend)
         if before is None or before.as_dict() != asked.as_dict():
@@ -29,6 +33,14 @@ def set_aside(folder: Path, path: Path) -> None:
         target = aside / f"{path.stem}-{count}{path.suffix}"
     with suppress(FileNotFoundError):  # another writer was faster
         path.rename(target)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write; nobody takes an hour to write a file."""
+    for path in [*folder.glob(".*.partial*"), *folder.glob("*/.*.partial*")]:
+        with suppress(FileNotFoundError):
+            if time() - path.stat().st_mtime > _HOUR:
+                path.unlink()
 
 
 def _see_manifest(folder: Path, experiment: str, force: bool) -> None:

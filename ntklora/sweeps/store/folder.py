@@ -106,7 +106,7 @@ class Store:
         """
         index = self.look()
         for damage in index.damaged:
-            raise ValueError(f"{self.folder / 'shards' / damage.shard} {damage.reason}; run the sweep again")
+            raise ValueError(_mend(self.folder / "shards" / damage.shard, damage.reason))
         return self._read([index.latest[key] for key in _keys(asked) if key in index.latest])
 
     def write(self, experiment: Experiment, rows: Sequence[Row], *, force: bool = False) -> Written:
@@ -194,7 +194,8 @@ class Store:
             try:
                 table = read_shard(path).table.take([places[position].row for position in positions])
             except ValueError as error:
-                raise ValueError(f"{path} {error}; run the sweep again") from error
+                self._index.distrust()
+                raise ValueError(_mend(path, error)) from error
             for position, row in zip(positions, table.to_pylist(), strict=True):
                 rows[position] = row
         return rows
@@ -218,6 +219,10 @@ class Store:
         columns = [column.name for column in experiment.columns]
         pairs = zip(stored, contradicting.to_pylist(), strict=True)
         return [disagreement(experiment.axes, columns, old, new) for old, new in pairs]
+
+
+def _mend(shard: Path, reason: object) -> str:
+    return f"{shard} {reason}: run the sweep again, which sets it aside and computes its cells anew"
 
 
 def _keys(asked: Requested) -> Sequence[str]:

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from os import scandir
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ntklora.atomic import replacing
 from ntklora.sweeps.experiment import CellStatus
-from ntklora.sweeps.store.shard import Damage, Shard, column_text, measured_names, read_shard
+from ntklora.sweeps.store.shard import (
+    Damage,
+    Shard,
+    column_text,
+    measured_names,
+    parquet_bytes,
+    parquet_table,
+    read_shard,
+)
 
 SCHEMA = 1
-FILE = "index.parquet"
+FILE = ".index"  # a digest, then a parquet file: other programs have no use for it
+
+_DIGEST = 32  # bytes
 
 _FEW = 32  # shards that are read again faster than the index is written
 
@@ -144,6 +153,12 @@ class Index:
         self._news += 1
         _count(self.latest, known)
 
+    def distrust(self) -> None:
+        """Forget everything, the file too: a shard has changed whose name, size and time have not."""
+        self.known, self.latest, self._news = {}, {}, 0
+        with suppress(OSError):
+            (self.folder / FILE).unlink()
+
     def save_many(self) -> None:
         """Write the cache when enough is new: what that costs in all grows like the number of shards."""
         if self._news > max(_FEW, len(self.known) // 8):
@@ -158,18 +173,21 @@ class Index:
         table = pa.table(
             [pa.array([each[i] for each in listed], kind.type) for i, kind in enumerate(_COLUMNS)], schema=_COLUMNS
         )
+        content = parquet_bytes(table)
         with suppress(OSError), replacing(self.folder / FILE) as sibling:
-            pq.write_table(table, sibling, write_page_checksum=True, write_statistics=False)
+            sibling.write_bytes(sha256(content).digest() + content)
 
     def _load(self) -> None:
         try:
-            with pq.ParquetFile(self.folder / FILE, page_checksum_verification=True) as file:
-                table = file.read()
-            if not table.schema.equals(_COLUMNS) or table.schema.metadata != _COLUMNS.metadata:  # of another schema
-                return
-            self.known = {each[0]: Known(*each) for each in zip(*(c.to_pylist() for c in table.columns), strict=True)}
-        except (pa.ArrowException, OSError, ValueError):  # absent or damaged: the shards are read
+            content = (self.folder / FILE).read_bytes()
+        except OSError:
             return
+        if content[:_DIGEST] != sha256(content[_DIGEST:]).digest():  # damaged: the shards are read
+            return
+        table = parquet_table(content[_DIGEST:])
+        if not table.schema.equals(_COLUMNS) or table.schema.metadata != _COLUMNS.metadata:  # of another schema
+            return
+        self.known = {each[0]: Known(*each) for each in zip(*(c.to_pylist() for c in table.columns), strict=True)}
         self.latest = latest_of(self.known.values())
 
     def _read(self, name: str) -> None:

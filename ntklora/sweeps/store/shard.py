@@ -1,7 +1,10 @@
 """A shard: some rows of one experiment in one parquet file, written whole and never changed.
 
-Its name is a hash of its header and of its rows' keys, and its pages have checksums, so that a shard that was cut
-short, changed on the disk, or copied from elsewhere is told from a good one.
+    shards/<hash of the rows' keys>-<hash of the file>.parquet
+
+The name tells a shard that was cut short or changed on the disk from a good one, and two shards never take each other's
+place. (Parquet's own checksums do not: of single changed bytes, those in a page's header or in the footer went
+unnoticed.)
 """
 
 from __future__ import annotations
@@ -64,37 +67,45 @@ def table_of(experiment: Experiment, rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
-def name_of(header: Header, keys: Sequence[str]) -> str:
-    """The file name of a shard."""
-    return f"{sha256(json.dumps([header, keys]).encode()).hexdigest()[:32]}.parquet"
-
-
 def write_shard(folder: Path, header: Header, table: pa.Table) -> Path:
     """One new file in `folder`, whole or absent. Errors: `OSError`."""
-    path = folder / name_of(header, table["key"].to_pylist())
-    described = table.replace_schema_metadata({_METADATA: json.dumps(header._asdict())})
+    content = parquet_bytes(table.replace_schema_metadata({_METADATA: json.dumps(header._asdict())}))
+    path = folder / f"{_digits(''.join(table['key'].to_pylist()).encode())}-{_digits(content)}.parquet"
     with replacing(path) as sibling:
-        pq.write_table(described, sibling, write_page_checksum=True, write_statistics=False)
+        sibling.write_bytes(content)
     return path
 
 
 def read_shard(path: Path) -> Shard:
     """A shard, checked. Errors: `ValueError` that says what is wrong with it, without its name."""
     try:
-        # one thread: shards are small; not `read_table`, which takes three times as long
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(use_threads=False)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"cannot be read: {' '.join(str(error).split())}") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    if path.stem.rpartition("-")[2] != _digits(content):
+        raise ValueError("is not what was written under this name: it was cut short, changed or renamed")
     try:
+        table = parquet_table(content)
         header = Header(**json.loads((table.schema.metadata or {})[_METADATA]))
-    except (KeyError, ValueError, TypeError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise ValueError("is no shard of this program") from error
     if header.schema != SCHEMA:
-        raise ValueError(f"is a shard of schema {header.schema}, this program writes {SCHEMA}")
-    if not set(RECORD) <= set(table.column_names) or path.name != name_of(header, table["key"].to_pylist()):
-        raise ValueError("has another name than its content: it was renamed or changed")
+        raise ValueError(f"is a shard of schema {header.schema}, this program has {SCHEMA}")
     return Shard(header, table)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as the content of a file."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, write_statistics=False)
+    return buffer.getvalue().to_pybytes()
+
+
+def parquet_table(content: bytes) -> pa.Table:
+    """The table of a file's content. Errors: pyarrow's, `OSError`."""
+    # One thread: the files are small. Not `read_table`, which takes three times as long.
+    with pq.ParquetFile(pa.BufferReader(content)) as file:
+        return file.read(use_threads=False)
 
 
 def measured_names(table: pa.Table) -> list[str]:
@@ -105,3 +116,7 @@ def measured_names(table: pa.Table) -> list[str]:
 def column_text(name: str, kind: pa.DataType) -> str:
     """A column in a line, the same before writing and after reading."""
     return f"{name} list[{kind.value_type}]" if pa.types.is_list(kind) else f"{name} {kind}"
+
+
+def _digits(content: bytes) -> str:
+    return sha256(content).hexdigest()[:16]
