@@ -89,3 +89,15 @@ def test_many_examples_are_computed_in_pieces(monkeypatch):
     pieces = nl.tangent_features(lambda p, x: case.f(p, x), case.params, case.x)
     for name, block in whole.blocks.items():
         np.testing.assert_allclose(pieces.blocks[name].dense(), block.dense(), atol=1e-14)
+
+
+def test_positions_that_share_a_signal_or_an_input_are_one():
+    """Before a mean all positions have one signal, after a repetition one input: the other is summed."""
+    w, x = draw(4, 5), draw(3, 6, 4)
+    pooled = nl.tangent_features(lambda p, x: (x @ p).mean(0), w, x)
+    mixed = jnp.tile(jnp.arange(1.0, 7.0), (5, 1)).T
+    repeated = nl.tangent_features(lambda p, x: (mixed * (jnp.tile(x[0], (6, 1)) @ p)).sum(0), w, x)
+    for op, f in ((pooled, lambda p, x: (x @ p).mean(0)), (repeated, lambda p, x: mixed.sum(0) * (x[0] @ p))):
+        (block,) = op.blocks.values()
+        assert block.of.num_positions == 1
+        np.testing.assert_allclose(block.dense(), jax.vmap(jax.jacrev(f), (None, 0))(w, x), atol=1e-14)

@@ -41,9 +41,17 @@ def dot_general(params: Params, inputs: Sequence[Value], shapes: Sequence[Shape]
         keep = [True] * len(value.shape)
         for i, length in zip(batch[side], shared):
             keep[i] = length == value.shape[i]
+        # Positions along which one operand is repeated are one: the other is summed over them, as before a mean.
+        summed = []
+        for i, j in zip(contract[side], contract[1 - side]):
+            if not value.varying[i] and (value is signal or other.varying[j]):
+                keep[i] = False
+            elif not other.varying[j]:
+                summed.append(i)
         array = value.collapsed(keep).astype(params["preferred_element_type"] or value.dtype)
+        array = array.sum(summed, keepdims=True)
         array = array.transpose(*contract[side], *batch[side], *free)
-        positions = prod(value.shape[i] for i in contract[side])
+        positions = prod(array.shape[: len(contract[side])])
         lengths = [value.shape[i] for i in free]
         gap = [1] * (len(other.shape) - len(contract[side]) - len(batch[side]))
         operands.append(array.reshape(positions, *shared, *(lengths + gap if side == 0 else gap + lengths)))

@@ -64,6 +64,16 @@ def varying_axes(name: str, params: dict[str, Any], inputs: Sequence[Value], sha
     if name in ENTRYWISE:
         own = [value.varying for value in inputs if len(value.shape) == len(shape)]
         return tuple(any(axes) for axes in zip(*own))
+    if name == "dot_general":
+        contract, batch = params["dimension_numbers"]
+        both = [inputs[0].varying[i] or inputs[1].varying[j] for i, j in zip(*batch)]
+        free = [
+            varies
+            for side, value in enumerate(inputs)
+            for i, varies in enumerate(value.varying)
+            if i not in contract[side] and i not in batch[side]
+        ]
+        return (*both, *free)
     if name == "broadcast_in_dim":
         varying = [False] * len(shape)
         for axis, target in enumerate(params["broadcast_dimensions"]):
