@@ -96,7 +96,7 @@ def test_positions_that_share_a_signal_or_an_input_are_one():
     w, x = draw(4, 5), draw(3, 6, 4)
     pooled = nl.tangent_features(lambda p, x: (x @ p).mean(0), w, x)
     mixed = jnp.tile(jnp.arange(1.0, 7.0), (5, 1)).T
-    repeated = nl.tangent_features(lambda p, x: (mixed * (jnp.tile(x[0], (6, 1)) @ p)).sum(0), w, x)
+    repeated = nl.tangent_features(lambda p, x: (mixed * (jnp.broadcast_to(x[0], (6, 4)) @ p)).sum(0), w, x)
     for op, f in ((pooled, lambda p, x: (x @ p).mean(0)), (repeated, lambda p, x: mixed.sum(0) * (x[0] @ p))):
         (block,) = op.blocks.values()
         assert block.of.num_positions == 1
