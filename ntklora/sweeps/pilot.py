@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import psutil
@@ -34,16 +35,17 @@ class Timing(NamedTuple):
 
 
 class Pilot(NamedTuple):
-    """Timings of the groups that were sampled, memory in GiB at its highest, and why cells failed, if any did."""
+    """Timings of the groups that were sampled, seconds until a process can begin, GiB at the highest, and failures."""
 
     timings: tuple[Timing, ...]
+    start: float
     memory: float
     failures: tuple[str, ...]
     width: int  # chunks computed at once: one per device where the computation is vmapped
 
 
 class Estimate(NamedTuple):
-    """Seconds of one process for the whole: as the sampled groups were on average, at their fastest and slowest."""
+    """Seconds for the whole, were all pieces as those timed of their group on average, at their fastest, slowest."""
 
     seconds: float
     low: float
@@ -60,7 +62,8 @@ def run_pilot(sweep: Sweep, reference: str, limits: Limits, groups: Sequence[Gro
     alone: list[Group] = [[piece] for group in pieces for piece in group]  # in this order, never joined
     seconds: dict[int, float] = {}
     failures: dict[str, None] = {}
-    memory = 0.0
+    memory = start = 0.0
+    began = monotonic()
     crew = Crew(1, sweep.numerics)
     try:
         with show_progress("pilot", sum(len(chunk.cells) for (chunk,) in alone)) as advance:
@@ -68,26 +71,31 @@ def run_pilot(sweep: Sweep, reference: str, limits: Limits, groups: Sequence[Gro
                 seconds[ticket.number] = seconds.get(ticket.number, 0.0) + (row["seconds"] or 0.0)
                 if row["status"] != CellStatus.ok:
                     failures[f"{CellStatus(row['status']).name}: {row['reason']}"] = None
+                start = start or monotonic() - began - seconds[ticket.number]
                 memory = max(memory, _peak_memory())
                 advance(row["status"] != CellStatus.ok)
     finally:
         crew.dismiss()
     timed = iter(seconds[number] for number in sorted(seconds))
     timings = tuple(_timing(group, [next(timed) for _ in listed]) for group, listed in zip(chosen, pieces, strict=True))
-    return Pilot(timings, memory, tuple(failures), crew.width)
+    return Pilot(timings, start, memory, tuple(failures), crew.width)
 
 
-def estimate(sweep: Sweep, groups: Sequence[Group], pilot: Pilot) -> Estimate:
-    """The time of one process: each sampled group as it was, the others as the sampled ones."""
-    known = {timing.group: timing for timing in pilot.timings}
-    numbers = [ceil(len(_pieces(sweep, group)) / pilot.width) for group in groups]
-    rest = [number for group, number in enumerate(numbers) if group not in known]
-    totals = []
+def estimate(sweep: Sweep, groups: Sequence[Group], pilot: Pilot, processes: int) -> Estimate:
+    """The time that processes of this host need: sampled groups as they were, the others as the sampled ones.
+
+    They share the pieces evenly, but a chunk of a group is not divided.
+    """
+    known = {timing.group: (timing,) for timing in pilot.timings}
+    guesses = []
     for pick in (_mean, min, max):
-        sure = sum(_cost(timing, numbers[group], pick) for group, timing in known.items())
-        others = (pick([_cost(timing, number, pick) for timing in pilot.timings]) for number in rest)
-        totals.append(sure + sum(others))
-    return Estimate(*totals)
+        wholes, chunks = [], []
+        for index, group in enumerate(groups):
+            timings, pieces = known.get(index, pilot.timings), len(_pieces(sweep, group))
+            wholes.append(pick([_cost(timing, ceil(pieces / pilot.width), pick) for timing in timings]))
+            chunks.append(pick([_cost(timing, ceil(pieces / len(group)), pick) for timing in timings]))
+        guesses.append(pilot.start + max(sum(wholes) / processes, *chunks))
+    return Estimate(*guesses)
 
 
 def _pieces(sweep: Sweep, group: Group) -> list[Chunk]:

@@ -63,6 +63,7 @@ def test_first_and_later_cells_are_timed_apart_and_nothing_is_written(specified,
         assert len(timing.later) == 2
         assert all(0.02 * rungs <= seconds < timing.first for seconds in timing.later)
     assert pilot.failures == ()
+    assert pilot.start > 0
     assert 0.15 < pilot.memory < 1.0
     assert sorted(path for path in tmp_path.iterdir() if path.name != "__pycache__") == before
 
@@ -76,9 +77,12 @@ def test_cells_that_fail_are_named(specified):
 
 def test_the_estimate_of_known_costs(specified):
     specification, groups = specified("rungs = [1, 2, 4, 5]\nseed = { start = 0, stop = 20 }")
-    pilot = Pilot((Timing(0, 10.0, (1.0, 3.0)), Timing(3, 5.0, (2.0, 2.0))), 0.5, (), 1)
+    pilot = Pilot((Timing(0, 10.0, (1.0, 3.0)), Timing(3, 5.0, (2.0, 2.0))), 3.0, 0.5, (), 1)
     mean, low, high = (10 + 19 * 2) + (5 + 19 * 2), (10 + 19 * 1) + (5 + 19 * 2), (10 + 19 * 3) + (5 + 19 * 2)
     others = {"mean": (48 + 43) / 2, "low": min(29, 43), "high": max(67, 43)}
-    assert estimate(specification.sweep, groups, pilot) == Estimate(
-        mean + 2 * others["mean"], low + 2 * others["low"], high + 2 * others["high"]
-    )
+    whole = Estimate(mean + 2 * others["mean"], low + 2 * others["low"], high + 2 * others["high"])
+    for processes in (1, 2):
+        guess = estimate(specification.sweep, groups, pilot, processes)
+        assert guess == pytest.approx([3.0 + seconds / processes for seconds in whole])
+    undivided = estimate(specification.sweep, groups, pilot, 1000)  # chunks of four cells
+    assert undivided == pytest.approx([3.0 + 10 + 3 * 2, 3.0 + max(10 + 3 * 1, 5 + 3 * 2), 3.0 + 10 + 3 * 3])

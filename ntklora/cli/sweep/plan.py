@@ -70,15 +70,16 @@ def _timed(specification: Specification, groups: Sequence[Group], sampled: int, 
         pilot = run_pilot(sweep, specification.reference, specification.limits, groups, sampled)
     except ValueError as error:
         raise Mistake(str(error)) from error
-    guess = estimate(sweep, groups, pilot)
+    guess = estimate(sweep, groups, pilot, jobs)
     return {
         "pilot": {
             "groups": len(pilot.timings),
+            "start_seconds": pilot.start,
             "first_seconds": [timing.first for timing in pilot.timings],
             "later_seconds": [list(timing.later) for timing in pilot.timings],
             "failures": list(pilot.failures),
         },
-        "seconds": {name: value / jobs for name, value in zip(("estimate", "low", "high"), guess, strict=True)},
+        "seconds": dict(zip(("estimate", "low", "high"), guess, strict=True)),
         "processes": jobs,
         "memory_gib": {"process": pilot.memory, "total": pilot.memory * jobs},
     }
@@ -104,10 +105,11 @@ def _show(document: Mapping[str, Any], options: Plan) -> None:
         for reason in pilot["failures"]:
             print(f"a cell of the pilot failed: {reason}")
         later = [each for group in pilot["later_seconds"] for each in group]
-        spread = f", then {min(later):.2g} to {max(later):.2g} s" if later else ""
+        first = f"{min(pilot['first_seconds']):.2g} to {max(pilot['first_seconds']):.2g} s"
+        then = f", then {min(later):.2g} to {max(later):.2g} s" if later else ""
         print(
-            f"pilot: {pilot['groups']} of {number(document['groups'], 'group')} sampled; "
-            f"{min(pilot['first_seconds']):.2g} to {max(pilot['first_seconds']):.2g} s at first{spread}"
+            f"pilot: {pilot['groups']} of {number(document['groups'], 'group')} sampled; a process starts in "
+            f"{pilot['start_seconds']:.2g} s; the first of a group takes {first}{then}"
         )
         print(
             f"time: about {duration(seconds['estimate'])} in {number(document['processes'], 'process', 'processes')}; "
