@@ -11,6 +11,7 @@ from collections.abc import Collection, Hashable, Sequence
 from typing import NamedTuple
 
 from ntklora.sweeps.experiment import Cell, Experiment
+from ntklora.sweeps.failure import describe_failure
 
 
 class Chunk(NamedTuple):
@@ -40,7 +41,7 @@ Group = Sequence[Chunk]  # chunks of one shape: one compilation
 def plan_groups(experiment: Experiment, cells: Sequence[Cell], missing: Collection[int]) -> list[Group]:
     """The chunks with work to do, by shape, for the requested cells of which those at the indices `missing` lack a row.
 
-    The last chunk of a shape is filled up with empty slots.
+    The last chunk of a shape is filled up with empty slots. Errors: `ValueError` where the experiment's `shape` fails.
     """
     size, todo = experiment.chunk, set(missing)
     groups: list[Group] = []
@@ -92,6 +93,10 @@ def _cut(experiment: Experiment, cells: Sequence[Cell]) -> list[list[list[int]]]
     """The indices of the cells, by shape, in pieces of at most a chunk."""
     shapes: dict[Hashable, list[int]] = {}
     for index, cell in enumerate(cells):
-        shapes.setdefault(experiment.shape(experiment.parameters(**cell)), []).append(index)
+        try:  # a person's function: whatever it raises is said in one line
+            shapes.setdefault(experiment.shape(experiment.parameters(**cell)), []).append(index)
+        except Exception as error:
+            reason = describe_failure(error)
+            raise ValueError(f"experiment {experiment.name}: its shape of {dict(cell)} fails: {reason}") from error
     size = experiment.chunk
     return [[members[i : i + size] for i in range(0, len(members), size)] for members in shapes.values()]

@@ -8,12 +8,14 @@ my_package.sweeps:experiment               an attribute of a module: an Experime
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ntklora.sweeps.experiment import Experiment
 
@@ -30,7 +32,7 @@ def find_experiment(reference: str) -> Experiment:
     elif ":" in reference:
         module, _, attribute = reference.partition(":")
         value = getattr(_import(module, reference), attribute, None)
-        value = value() if callable(value) else value
+        value = _given(value, reference) if callable(value) else value
         wanted = "must name an Experiment, or a function that gives one"
     else:
         from ntklora.sweeps.catalogue import all_experiments, named
@@ -55,7 +57,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # a person's file: whatever it raises is said in one line
+    except (Exception, SystemExit) as error:  # a person's file: whatever it raises is said in one line
         del sys.modules[name]
         raise ValueError(f"{path} cannot be loaded: {_said(error)}") from error
     return module
@@ -64,9 +66,16 @@ def load_file(path: Path) -> ModuleType:
 def _import(module: str, reference: str) -> ModuleType:
     try:
         return import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{reference}: module {module} cannot be imported: {_said(error)}") from error
 
 
-def _said(error: Exception) -> str:
+def _given(function: Callable[[], Any], reference: str) -> Any:
+    try:
+        return function()
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{reference} gives no experiment: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,5 +1,25 @@
 """A folder with a cheap experiment of a person's own and a specification, for the tests of `ntklora sweep`."""
 
+from dataclasses import dataclass
+
+from ntklora.sweeps import Column, Experiment
+
+
+@dataclass(frozen=True)
+class Rungs:
+    rungs: int = 1
+
+
+SHAPELESS = Experiment(
+    "shapeless",
+    1,
+    "Which shape has a ladder?",
+    Rungs,
+    (Column("height", float, "metres"),),
+    {},
+    lambda ladder: {"height": 0.3 * ladder.rungs},
+    shape=lambda ladder: 1 // 0,
+)
 EXPERIMENT = """
 from dataclasses import dataclass
 

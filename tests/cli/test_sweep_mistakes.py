@@ -13,6 +13,7 @@ MISTAKES = {
     "unknown parameter": (("plan", "sweep.toml", "--set", "rung=3"), "did you mean 'rungs'?"),
     "wrong type": (("plan", "sweep.toml", "--set", "rungs=1.5"), "expected int"),
     "bad override": (("plan", "sweep.toml", "--set", "rungs"), "expected NAME=VALUE"),
+    "shape that breaks": (("plan", "shapeless.toml"), "its shape of {'rungs': 1} fails: ZeroDivisionError"),
     "pilot of no groups": (("plan", "sweep.toml", "--pilot", "-1"), "--pilot"),
     "folder to be missing": (("run", "sweep.toml"), "--out DIR"),
     "piece beyond the last": ((*RUN, "--shard", "5/4"), "--shard '5/4'"),
@@ -45,6 +46,7 @@ MISTAKES = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(case, tmp_path, monkeypatch, capsys):
     write_ladder(tmp_path)
+    (tmp_path / "shapeless.toml").write_text('experiment = "tests.cli.sweeps:SHAPELESS"\n')
     monkeypatch.chdir(tmp_path)
     arguments, message = MISTAKES[case]
     done = main_here(capsys, "sweep", *arguments)
@@ -52,5 +54,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(case, tmp_path, monkeypatch, c
     assert done.err.count("\n") == 1
     assert done.err.startswith("ntklora: ")
     assert message in done.err
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == ["ladder.py", "sweep.toml"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == [
+        "ladder.py",
+        "shapeless.toml",
+        "sweep.toml",
+    ]
     assert not (tmp_path / "out").exists()

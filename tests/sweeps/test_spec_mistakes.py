@@ -63,6 +63,9 @@ MISTAKES = {
     "no such experiment": ('experiment = "landscap"', (), "did you mean 'landscape'?"),
     "no such file": ('experiment = "nothing.py"', (), "nothing.py"),
     "experiment with a NUL": ('experiment = "\\u0000.py"', (), "experiment: "),
+    "file that ends the process": ('experiment = "quits.py"', (), "SystemExit: enough"),
+    "file that breaks": ('experiment = "breaks.py"', (), "ZeroDivisionError"),
+    "function that breaks": ('experiment = "os:kill"', (), "os:kill gives no experiment: TypeError"),
     "no such module": ('experiment = "nowhere:experiment"', (), "nowhere"),
     "unknown table": (SPEC.replace("[grid]", "[grids]"), (), "unknown key 'grids': did you mean 'grid'?"),
     "parameter above the tables": (f"seed = 3\n{SPEC}", (), "put one value under [fixed]"),
@@ -106,6 +109,8 @@ MISTAKES = {
 @pytest.fixture
 def written(tmp_path):
     (tmp_path / "ladder.py").write_text(EXPERIMENT)
+    (tmp_path / "quits.py").write_text("raise SystemExit('enough')")
+    (tmp_path / "breaks.py").write_text("1 / 0")
 
     def write(text):
         path = tmp_path / "sweep.toml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,9 @@ from ntklora.cli.sweep.specified import specification_of
 from ntklora.cli.sweep.words import number
 from ntklora.sweeps.chunk import Group, plan_groups
 from ntklora.sweeps.experiment import CellStatus
-from ntklora.sweeps.failure import describe_failure
 from ntklora.sweeps.progress import duration
 from ntklora.sweeps.spec import Specification
 from ntklora.sweeps.store import Store
-from ntklora.sweeps.sweep import Sweep
 
 
 def run(options: Plan) -> Answer:
@@ -35,12 +34,14 @@ def run(options: Plan) -> Answer:
     }
     missing: Sequence[int] = range(len(sweep.cells))
     if options.out is not None:
-        store = Store(options.out)
-        statuses = store.statuses() if options.out.is_dir() else {}
+        statuses = Store(options.out).statuses() if options.out.is_dir() else {}
         missing = [index for index, key in enumerate(sweep.keys) if key not in statuses]
-        counts = [CellStatus(statuses[key]).name for key in sweep.keys if key in statuses]
-        document["stored"] = {name: counts.count(name) for name in dict.fromkeys(counts)}
-    groups = _groups(sweep, missing)
+        counts = Counter(CellStatus(statuses[key]).name for key in sweep.keys if key in statuses)
+        document["stored"] = dict(counts)
+    try:
+        groups = plan_groups(sweep.experiment, sweep.cells, missing)
+    except ValueError as error:
+        raise Mistake(str(error)) from error
     chunks = sum(map(len, groups))
     document |= {
         "missing": len(missing),
@@ -53,13 +54,6 @@ def run(options: Plan) -> Answer:
         document |= _timed(specification, groups, options.pilot, min(jobs, chunks))
     failed = bool(document.get("pilot", {}).get("failures"))
     return Answer(PARTIAL if failed else OK, document, lambda: _show(document, options))
-
-
-def _groups(sweep: Sweep, missing: Sequence[int]) -> list[Group]:
-    try:
-        return plan_groups(sweep.experiment, sweep.cells, missing)
-    except Exception as error:  # of the experiment's `shape`, which the person wrote
-        raise Mistake(f"experiment {sweep.experiment.name}: its shape raises {describe_failure(error)}") from error
 
 
 def _timed(specification: Specification, groups: Sequence[Group], sampled: int, jobs: int) -> dict[str, Any]:
