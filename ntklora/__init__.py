@@ -47,6 +47,7 @@ _HOME = {
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
     "train_full": "ntklora.solvers.proximal",
+    "descend_proximally": "ntklora.solvers.proximal",
     "solve_path": "ntklora.certified.optimum",
     "find_endpoints": "ntklora.certified.endpoints",
     "survey_landscape": "ntklora.certified.landscape",
@@ -58,6 +59,7 @@ _HOME = {
     "Orthonormal": "ntklora.adapters.initializations",
     "Wise": "ntklora.adapters.initializations",
     "train_lora": "ntklora.adapters.lora",
+    "train_factors": "ntklora.adapters.training",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -24,13 +25,15 @@ def train_lora(
     optimizer: optax.GradientTransformation | None = None,
     trained: Trained | str = Trained.both,
     scale: float = 1.0,
+    kept: Sequence[int] | None = None,
 ) -> Path:
     """Full-batch training of rank-r factors on `F(u, v) = L(s u vᵀ) + (λ/2)(‖u‖² + ‖v‖²)`, as in the papers.
 
     Gradient descent unless an optax `optimizer` is given; `initialization` is one of "kaiming", "gaussian",
     "orthonormal", "orthogonal" or an object (`Wise`, `HRP`). `trained` "left" is asymmetric LoRA (v frozen), `scale` is
     s. Without a learning rate `train_factors` derives one. The result has `.u`, `.v` in the problem's form, and
-    `.objective (steps + 1,)` with the start at index 0. Batch it: `jax.vmap(lambda key: train_lora(...))(keys)`.
+    `.objective (steps + 1,)` with the start at index 0, or at the steps `kept` alone. Batch it:
+    `jax.vmap(lambda key: train_lora(...))(keys)`.
     Errors: `ValueError` for a rank below 1, an unknown initialization, and those of `train_factors`.
     """
     if rank < 1:
@@ -45,6 +48,7 @@ def train_lora(
         optimizer=optimizer,
         trained=trained,
         scale=scale,
+        kept=kept,
     )
 
 

@@ -7,17 +7,21 @@ by gradient descent or any optax optimizer, on both factors (*classic* LoRA) or 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate
 from ntklora.problem.objective import factor_penalty, training_loss
 from ntklora.problem.problem import Problem
+from ntklora.tangent.blocks import Dense, Factored
 
 Array = Any
 Matrices = dict[str, Any]
@@ -34,8 +38,8 @@ class Trained(StrEnum):
 
 
 class Path(NamedTuple):
-    """Final factors in the problem's form, the objective before each step and after the last `(steps + 1,)`, the step
-    size used (NaN for an optimizer of the caller's)."""
+    """Final factors in the problem's form, the objective before each step and after the last `(steps + 1,)` or at the
+    steps kept, the step size used (NaN for an optimizer of the caller's)."""
 
     u: Array | Matrices
     v: Array | Matrices
@@ -53,21 +57,27 @@ def train_factors(
     optimizer: optax.GradientTransformation | None = None,
     trained: Trained | str = Trained.both,
     scale: float | jax.Array = 1.0,
+    kept: Sequence[int] | None = None,
 ) -> Path:
     """Train from `(u, v)` for `steps` full-batch steps of gradient descent, or of `optimizer`.
 
     Without a learning rate: with one factor frozen the step is `frozen_factor_rate`, for which the objective never
     rises. With both trained there is no bound ahead of time on the curvature along the path: the step is
-    `local_rate` at the start, halved until the objective of the whole path never rises (one run for each halving).
-    That ends, because by the descent lemma any step below the reciprocal of the curvature on {F ≤ F(u, v)} qualifies.
-    Gradient-flow time is learning rate × step. Batch it with `jax.vmap` over the factors.
-    Errors: `ValueError` for a learning rate beside an optimizer, `steps` below 0, an unknown `trained`, factors of the
-    wrong shape.
+    `local_rate` at the start; wherever the objective rises, it is halved and the path begins again. That ends, because
+    by the descent lemma any step below the reciprocal of the curvature on {F ≤ F(u, v)} qualifies. Gradient-flow time
+    is learning rate × step. `kept` are the steps, from 0 to `steps`, whose objective is wanted: all unless given.
+    Zero columns of both factors stay zero, for `∂F/∂u = Γv + λu` (+ …) has them too: factors of several ranks can be
+    padded to one shape. Batch it with `jax.vmap` over the factors.
+    Errors: `ValueError` for a learning rate beside an optimizer, `steps` below 0, `kept` outside 0 … `steps`, an
+    unknown `trained`, factors of the wrong shape.
     """
     if optimizer is not None and learning_rate is not None:
         raise ValueError("give learning_rate or optimizer, not both: an optimizer carries its own learning rate")
     if steps < 0:
         raise ValueError(f"steps = {steps} must be at least 0")
+    wanted = tuple(range(steps + 1)) if kept is None else tuple(int(step) for step in kept)
+    if not wanted or list(wanted) != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > steps:
+        raise ValueError(f"kept = {kept}: expected rising steps from 0 to {steps}")
     us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
     for name, (m, n) in problem.shapes.items():
         if us[name].ndim != 2 or us[name].shape[0] != m or vs[name].shape != (n, us[name].shape[1]):
@@ -76,7 +86,15 @@ def train_factors(
                 f"expected ({m}, r) and ({n}, r)"
             )
     left, right, values, rate = _run(
-        problem, us, vs, learning_rate, jnp.asarray(scale), steps=steps, optimizer=optimizer, trained=Trained(trained)
+        problem,
+        us,
+        vs,
+        learning_rate,
+        jnp.asarray(scale),
+        steps=steps,
+        optimizer=optimizer,
+        trained=Trained(trained),
+        kept=wanted,
     )
     return Path(problem.op.like(left), problem.op.like(right), values, rate)
 
@@ -88,18 +106,38 @@ def scaled_objective(problem: Problem, us: Matrices, vs: Matrices, scale: jax.Ar
     return training_loss(problem, z) + factor_penalty(problem, op.like(us), op.like(vs))
 
 
-@partial(jax.jit, static_argnames=("steps", "optimizer", "trained"))
-def _run(problem, us, vs, learning_rate, scale, *, steps, optimizer, trained):
+@partial(jax.jit, static_argnames=("steps", "optimizer", "trained", "kept"))
+def _run(problem, us, vs, learning_rate, scale, *, steps, optimizer, trained, kept):
     us, vs = jax.tree.map(jnp.asarray, (us, vs))
-    if optimizer is not None:
-        return (*_scan(problem, us, vs, scale, optimizer, steps, trained), jnp.asarray(jnp.nan))
-    if learning_rate is not None:
-        rate = jnp.asarray(learning_rate)
-    elif trained is not Trained.both:
-        rate = frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
-    else:
-        return _monotone(problem, us, vs, scale, steps)
-    return (*_scan(problem, us, vs, scale, optax.sgd(rate), steps, trained), rate)
+    problem = _with_lighter_features(problem, us, steps)
+    rate = jnp.asarray(jnp.nan)
+    if optimizer is None:
+        if learning_rate is not None:
+            rate = jnp.asarray(learning_rate)
+        elif trained is not Trained.both:
+            rate = frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
+        else:
+            return _monotone(problem, us, vs, scale, steps, kept)
+        optimizer = optax.sgd(rate)
+    us, vs, values = _scan(problem, us, vs, scale, optimizer, steps, trained)
+    return us, vs, values[np.array(kept)], rate
+
+
+def _with_lighter_features(problem, us, steps):
+    """The same problem, features as `G` itself where that takes fewer multiplications than its factors at this rank.
+
+    A step takes `N T r (K m + n)` through the factors and `N K m n` through G, which is formed once: many positions T
+    (a convolution's) speak for G. It may take four times the memory of the factors, no more.
+    """
+    blocks, k = {}, problem.num_outputs
+    for name, block in problem.op.blocks.items():
+        if isinstance(block, Factored):
+            (m, n), t, r = block.shape, block.num_positions, us[name].shape[1]
+            through_factors, through_features = t * r * (k * m + n), k * m * n
+            if through_features * (steps + t) < through_factors * steps and k * m * n <= 4 * t * (k * m + n):
+                block = Dense(block.dense())
+        blocks[name] = block
+    return eqx.tree_at(lambda problem: problem.op.blocks, problem, blocks)
 
 
 def _scan(problem, us, vs, scale, optimizer, steps, trained):
@@ -129,18 +167,40 @@ def _scan(problem, us, vs, scale, optimizer, steps, trained):
     return us, vs, jnp.append(values, scaled_objective(problem, us, vs, scale))
 
 
-def _monotone(problem, us, vs, scale, steps):
-    """The path of the largest step `local_rate · 2^{-j}` along which the objective never rises."""
+def _monotone(problem, us, vs, scale, steps, kept):
+    """The path of the largest step `local_rate · 2^{-j}` along which the objective never rises.
 
-    def halve(state):
-        rate, count, _, _ = state
-        path = _scan(problem, us, vs, scale, optax.sgd(0.5 * rate), steps, Trained.both)
+    One loop, in which every cell of a batch is at a step of its own: a step that is too large is found out early (in
+    linearized networks within a tenth of the path), so that beginning again costs little and nobody waits for it.
+    """
+    value_and_gradient = jax.value_and_grad(lambda both: scaled_objective(problem, both[0], both[1], scale))
+    # A step's place among the values kept, one past their end for the others.
+    place = np.full(steps + 1, len(kept))
+    place[list(kept)] = np.arange(len(kept))
+
+    def advance(state):
+        factors, rate, step, previous, slack, values, count = state
+        value, gradient = value_and_gradient(factors)
         # At a fixed point the objective jitters by rounding; NaN compares false, so divergence halves too.
-        slack = 16 * jnp.finfo(path[2].dtype).eps * jnp.abs(path[2][0])
-        return 0.5 * rate, count + 1, path, jnp.all(path[2][1:] <= path[2][:-1] + slack)
+        rises = ~(value <= previous + slack) & (count < _MOST_HALVINGS)
+        slack = jnp.where(step == 0, 16 * jnp.finfo(value.dtype).eps * jnp.abs(value), slack)
+        moving = jnp.where(step < steps, rate, 0.0).astype(rate.dtype)
+        factors = jax.tree.map(
+            lambda begun, x, slope: jnp.where(rises, begun, x - moving * slope), (us, vs), factors, gradient
+        )
+        return (
+            factors,
+            jnp.where(rises, 0.5 * rate, rate),
+            jnp.where(rises, 0, step + 1),
+            jnp.where(rises, jnp.inf, value),
+            slack,
+            values.at[jnp.asarray(place)[step]].set(value),
+            count + rises,
+        )
 
-    # Starting above the first candidate, so that the path is compiled once, in the loop's body.
-    nothing = (us, vs, jnp.full(steps + 1, jnp.inf, scaled_objective(problem, us, vs, scale).dtype))
-    start = (2.0 * local_rate(problem, us, vs, scale), jnp.asarray(0), nothing, jnp.asarray(False))
-    rate, _, path, _ = jax.lax.while_loop(lambda s: ~s[3] & (s[1] < _MOST_HALVINGS), halve, start)
-    return (*path, rate)
+    rate = local_rate(problem, us, vs, scale)
+    infinite = jnp.full_like(rate, jnp.inf)
+    values = jnp.zeros(len(kept) + 1, rate.dtype)
+    start = ((us, vs), rate, jnp.asarray(0), infinite, jnp.zeros_like(rate), values, jnp.asarray(0))
+    factors, rate, _, _, _, values, _ = jax.lax.while_loop(lambda state: state[2] <= steps, advance, start)
+    return *factors, values[:-1], rate

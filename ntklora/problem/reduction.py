@@ -44,13 +44,15 @@ class Reduction(NamedTuple):
         )
 
 
-def reduce_problem(problem: Problem) -> Reduction:
+def reduce_problem(problem: Problem, *, padded: bool = False) -> Reduction:
     """The exactly reduced problem.
 
+    `padded`: of a size that does not depend on the data, with coordinates that no feature sees in the place of those
+    that are missing, so that many instances share one compilation. What starts at zero there stays at zero.
     Errors: `ValueError` for a perturbed problem, since `P` need not respect the split: perturb the reduced one instead.
     """
     if problem.perturbation is not None:
         raise ValueError("reduce the unperturbed problem, then draw the perturbation on the reduced coordinates")
-    op, bases = reduce_operator(problem.op)
+    op, bases = reduce_operator(problem.op, padded=padded)
     host = problem.host()
     return Reduction(Problem(op, host.f0, host.y, problem.loss, problem.lam), bases)

@@ -22,6 +22,6 @@ def loss_smoothness(problem: Problem) -> jax.Array:
 
     # Any start with a component along the top vector will do; a fixed irregular one keeps the function pure.
     size = problem.num_samples * problem.num_outputs
-    start = jnp.cos(jnp.arange(1.0, size + 1)).reshape(problem.f0.shape).astype(jnp.asarray(problem.f0).dtype)
+    start = jnp.cos(jnp.arange(1, size + 1, dtype=jnp.asarray(problem.f0).dtype)).reshape(problem.f0.shape)
     top = jax.lax.fori_loop(0, _POWER_ITERATIONS, iterate, start / jnp.linalg.norm(start))
     return problem.loss.smoothness * jnp.linalg.norm(op.apply(op.adjoint(top))) / problem.num_samples

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ntklora.problem.objective import dual_vector, gradient_matrices, training_loss
 from ntklora.problem.problem import Problem
@@ -30,8 +29,8 @@ class FullPath(NamedTuple):
     """Final `delta` in the problem's form, `objective (steps + 1,)` with `F(0)` first, the step size used."""
 
     delta: Array | Matrices
-    objective: np.ndarray
-    learning_rate: float
+    objective: Array
+    learning_rate: Array
 
 
 def train_full(problem: Problem, *, steps: int, learning_rate: float | None = None) -> FullPath:
@@ -41,13 +40,19 @@ def train_full(problem: Problem, *, steps: int, learning_rate: float | None = No
     exactly reduced problem, whose iterates are the same.
     Errors: `ValueError` for a perturbed problem, or `steps` below 0.
     """
+    reduction = reduce_problem(problem)
+    path = jax.device_get(descend_proximally(reduction.problem, steps=steps, learning_rate=learning_rate))
+    return path._replace(delta=reduction.lift(path.delta))
+
+
+def descend_proximally(problem: Problem, *, steps: int, learning_rate: float | Array | None = None) -> FullPath:
+    """`train_full` on this very problem, in its precision: pure JAX, to be batched with `jax.vmap` over problems.
+
+    Errors: `ValueError` for `steps` below 0.
+    """
     if steps < 0:
         raise ValueError(f"steps = {steps} must be at least 0")
-    reduction = reduce_problem(problem)
-    small = reduction.problem
-    rate = 1.0 / float(loss_smoothness(small)) if learning_rate is None else float(learning_rate)
-    deltas, objective = jax.device_get(_run(small, rate, steps=steps))
-    return FullPath(reduction.lift(small.op.like(deltas)), objective, rate)
+    return _run(problem, learning_rate, steps=steps)
 
 
 def shrink_singular_values(delta: Array, threshold: Array) -> tuple[Array, Array]:
@@ -58,9 +63,10 @@ def shrink_singular_values(delta: Array, threshold: Array) -> tuple[Array, Array
 
 
 @partial(jax.jit, static_argnames="steps")
-def _run(problem: Problem, rate: Array, *, steps: int) -> tuple[Matrices, Array]:
-    start = {name: jnp.zeros(shape) for name, shape in problem.shapes.items()}
-    op = problem.op
+def _run(problem: Problem, learning_rate: Array | None, *, steps: int) -> FullPath:
+    op, dtype = problem.op, jnp.asarray(problem.f0).dtype
+    rate = jnp.asarray(1.0 / loss_smoothness(problem) if learning_rate is None else learning_rate, dtype)
+    start = {name: jnp.zeros(shape, dtype) for name, shape in problem.shapes.items()}
 
     def step(carry: tuple[Matrices, Array], _: None) -> tuple[tuple[Matrices, Array], Array]:
         deltas, norm = carry
@@ -70,6 +76,6 @@ def _run(problem: Problem, rate: Array, *, steps: int) -> tuple[Matrices, Array]
         total = sum(size for _, size in shrunk.values())
         return ({k: d for k, (d, _) in shrunk.items()}, total), training_loss(problem, z) + problem.lam * norm
 
-    (deltas, norm), values = jax.lax.scan(step, (start, jnp.zeros(())), length=steps)
+    (deltas, norm), values = jax.lax.scan(step, (start, jnp.zeros((), dtype)), length=steps)
     last = training_loss(problem, problem.f0 + op.apply(op.like(deltas))) + problem.lam * norm
-    return deltas, jnp.append(values, last)
+    return FullPath(op.like(deltas), jnp.append(values, last), rate)

@@ -43,8 +43,8 @@ class Dense(Module):
         return namespace(self.g, delta).einsum("ikmn,mn->ik", self.g, delta)
 
     def apply_factors(self, u: Array, v: Array) -> Array:
-        """`<G_ij, u vᵀ>`: `(m, r), (n, r) -> (N, K)`."""
-        return namespace(self.g, u).einsum("ikmr,mr->ik", self.times_v(v), u)
+        """`<G_ij, u vᵀ>`: `(m, r), (n, r) -> (N, K)`, by forming `u vᵀ` once."""
+        return self.apply(u @ v.T)
 
     def adjoint(self, alpha: Array) -> Array:
         """`Σ_ij α_ij G_ij`: `(N, K) -> (m, n)`."""

@@ -24,17 +24,19 @@ class Bases(NamedTuple):
     right: np.ndarray
 
 
-def reduce_operator(op: TangentOperator) -> tuple[TangentOperator, dict[str, Bases]]:
+def reduce_operator(op: TangentOperator, *, padded: bool = False) -> tuple[TangentOperator, dict[str, Bases]]:
     """The reduced operator in NumPy float64 and, for each weight, the bases that lift its solutions back.
 
-    Directions whose singular value is below rounding (`eps · max(shape)` of the largest) are dropped.
+    Directions whose singular value is below rounding (`eps · max(shape)` of the largest) are dropped; `padded` puts
+    zero columns in their place, up to the bounds of `m'` and `n'`: the shapes then depend on nothing but N, K, T, m, n.
     """
     blocks: dict[str, Block] = {}
     bases: dict[str, Bases] = {}
     for name, block in op.blocks.items():
         host = jax.tree.map(on_host, block)
         left, right = host.unfoldings()
-        bases[name] = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
+        found = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
+        bases[name] = Bases(_pad(found.left, min(left.shape)), _pad(found.right, min(right.shape))) if padded else found
         blocks[name] = host.compress(*bases[name])
     return TangentOperator(blocks, op.bare, op.reasons), bases
 
@@ -47,3 +49,7 @@ def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
     vectors, values, _ = np.linalg.svd(core, full_matrices=False)
     rank = int(np.sum(values > np.finfo(np.float64).eps * max(size, count) * values[0])) if values[0] > 0 else 1
     return np.eye(size) if rank == size else vectors[:, :rank]
+
+
+def _pad(basis: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(basis, ((0, 0), (0, max(size - basis.shape[1], 0))))

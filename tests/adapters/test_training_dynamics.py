@@ -69,6 +69,33 @@ def test_path_ends_at_the_objective_of_its_factors():
     np.testing.assert_allclose(path.objective[-1], objective(problem, path.u, path.v), rtol=1e-12)
 
 
+def test_factored_and_dense_features_are_trained_alike():
+    """Many positions: the path goes through G itself, whichever was given."""
+    a, b = gaussian_factors(6, 2, 30, (3, 5), seed=5)
+    op = TangentOperator.from_factors(a / 10, b)
+    paths = [
+        train_lora(Problem(each, np.zeros((6, 2)), np.arange(6) % 2, "cross_entropy", 0.02), 3, KEY, steps=40)
+        for each in (op, TangentOperator.from_dense(op.dense()))
+    ]
+    np.testing.assert_allclose(paths[0].objective, paths[1].objective, rtol=1e-11)
+    np.testing.assert_allclose(paths[0].v, paths[1].v, atol=1e-11)
+
+
+@pytest.mark.parametrize("learning_rate", [None, 0.05])
+def test_columns_of_zeros_stay_zero_and_change_nothing(learning_rate):
+    problem = two_weights()
+    us = {"q": RNG.standard_normal((5, 2)), "v": RNG.standard_normal((3, 2))}
+    vs = {"q": RNG.standard_normal((4, 2)), "v": RNG.standard_normal((7, 2))}
+    wide = [{name: np.pad(x, ((0, 0), (0, 3))) for name, x in factors.items()} for factors in (us, vs)]
+    path = train_factors(problem, us, vs, steps=30, learning_rate=learning_rate)
+    padded = train_factors(problem, *wide, steps=30, learning_rate=learning_rate)
+    np.testing.assert_allclose(padded.objective, path.objective, rtol=1e-12)
+    for name in us:
+        assert not np.asarray(padded.u[name])[:, 2:].any()
+        assert not np.asarray(padded.v[name])[:, 2:].any()
+        np.testing.assert_allclose(padded.v[name][:, :2], path.v[name], rtol=1e-9, atol=1e-12)
+
+
 def test_a_batch_over_keys_is_its_members():
     problem = logistic_problem()
     keys = jnp.stack([jax.random.key(9), KEY])

@@ -35,6 +35,20 @@ def test_objective_at_lifted_points(positions, dense):
     assert lam_max(problem) == pytest.approx(lam_max(reduction.problem), rel=1e-12)
 
 
+def test_a_padded_reduction_has_the_size_of_its_bounds_and_sees_nothing_more():
+    problem = wide(3, False)
+    seen_twice = problem.op.take([0, 0, 1, 1])  # half the span
+    problem = Problem(seen_twice, problem.f0, problem.y, "squared", 0.1)
+    small, padded = (nl.reduce_problem(problem, padded=pad).problem for pad in (False, True))
+    assert (small.shapes, padded.shapes) == ({"w": (12, 6)}, {"w": (24, 12)})
+    g = np.asarray(padded.op.dense())
+    assert not g[:, :, 12:].any()
+    assert not g[:, :, :, 6:].any()
+    np.testing.assert_allclose(g[:, :, :12, :6], small.op.dense(), rtol=1e-12)
+    lifted = nl.reduce_problem(problem, padded=True).lift(np.ones((24, 12)))
+    np.testing.assert_array_equal(lifted, nl.reduce_problem(problem).lift(np.ones((12, 6))))
+
+
 def test_gradient_commutes_with_the_lift():
     problem = wide(1, False)
     reduction = nl.reduce_problem(problem)
