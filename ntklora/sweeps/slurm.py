@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-NOTICE = 300  # seconds before the end of the time limit at which Slurm interrupts the run
+_NOTICE = 300  # seconds before the time is up at which Slurm interrupts the run; less of a short job
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,25 @@ class Resources:
             raise ValueError(
                 f"{self.cpus} cores, {self.gpus} GPUs, {self.memory} GiB: expected at least one core and some memory"
             )
-        if not re.fullmatch(r"\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2}", self.time):
+        if not self.seconds > 0:
             raise ValueError(f"the time limit is {self.time!r}: expected minutes, H:M:S or D-H:M:S, as Slurm writes it")
         if self.partition is not None and not re.fullmatch(r"[\w.,-]+", self.partition):
             raise ValueError(f"the partition is {self.partition!r}: expected a name")
+
+    @property
+    def seconds(self) -> int:
+        """The time limit; 0 for what is none.
+
+        >>> [Resources(time=text).seconds for text in ("90", "90:30", "1:00:00", "2-12", "1-0:30")]
+        [5400, 5430, 3600, 216000, 88200]
+        """
+        match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", self.time)
+        if match is None:
+            return 0
+        days, *parts = (int(each) if each is not None else None for each in match.groups())
+        given = [each for each in parts if each is not None]
+        units = (3600, 60, 1) if days is not None or len(given) == 3 else (60, 1)
+        return 86400 * (days or 0) + sum(x * unit for x, unit in zip(given, units, strict=False))
 
 
 def dask_job(name: str, python: Path, run: Sequence[str], out: Path, workers: int, resources: Resources) -> str:
@@ -61,7 +76,12 @@ def _head(name: str, log: str, shape: Sequence[str], resources: Resources) -> st
         options.append(f"--gpus-per-task={resources.gpus}")
     if resources.partition is not None:
         options.append(f"--partition={resources.partition}")
-    options += [f"--time={resources.time}", f"--signal=B:INT@{NOTICE}", "--requeue", f"--output={name}-{log}.log"]
+    options += [
+        f"--time={resources.time}",
+        f"--signal=B:INT@{min(_NOTICE, resources.seconds // 4)}",
+        "--requeue",
+        f"--output={name}-{log}.log",
+    ]
     return "\n".join(["#!/bin/bash", *(f"#SBATCH {option}" for option in options)])
 
 

@@ -23,6 +23,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.experiment import Experiment, Grid, Scalar
 from ntklora.sweeps.failure import describe_failure
 from ntklora.sweeps.limits import Limits
@@ -101,6 +102,8 @@ def _specification(
         precision = tables.get("precision", Numerics().precision)
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if precision != "float64" and not isinstance(experiment.run, Vmapped):
+        raise ValueError(f"precision is {precision!r}: experiment {experiment.name} computes certificates, in float64")
     limits = _limits(experiment.limits, _table("limits", tables.get("limits", {})), seconds, memory)
     sweep = Sweep(experiment, _grids(experiment, tables, overrides), Numerics(precision))
     _check_size(sweep)

@@ -1,11 +1,8 @@
 """Property: from a specification to rows, counts, files and comparisons; failures are status 3 and can be run again."""
 
 import csv
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -153,46 +150,25 @@ def test_describe_prints_a_specification_to_start_from(here, tmp_path):
     assert names == ["rungs", "seed", "broken"]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
+def test_commands_that_only_read_import_no_jax(here):
+    run(here)
+    commands = (
         ["describe", "ladder.py"],
         ["plan", "sweep.toml", "--pilot", "0"],
         ["status", "out"],
         ["export", "out", "rows.csv"],
         ["diff", "out", "out"],
         ["script", "sweep.toml", "--out", "out", "--slurm"],
-    ],
-    ids=lambda arguments: arguments[0],
-)
-def test_commands_that_only_read_import_no_jax(arguments, here):
-    run(here)
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from ntklora.cli.main import main; "
-        f"status = main(sys.argv[1:]); sys.exit(status or 10 * bool({OUTSIDERS!r} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, "sweep", *arguments], capture_output=True, text=True)
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from ntklora.cli.main import main
+for command in {commands!r}:
+    status = main(["sweep", *command])
+    assert status == 0, (command, status)
+    assert not {OUTSIDERS!r} & set(sys.modules), command
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
-
-
-def test_ctrl_c_ends_with_the_command_that_goes_on(here, tmp_path):
-    text = (tmp_path / "ladder.py").read_text()
-    (tmp_path / "ladder.py").write_text(
-        text.replace("    if ladder", "    import time; time.sleep(0.3)\n    if ladder")
-    )
-    command = ["sweep", "run", "sweep.toml", "--out", "out", "--jobs", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    arguments = [sys.executable, "-m", "ntklora", *command]
-    running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    for _ in range(600):
-        if list((tmp_path / "out" / "shards").glob("*.parquet")):
-            break
-        time.sleep(0.05)
-    os.kill(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert (running.returncode, out) == (130, ""), err
-    assert "Traceback" not in err
-    assert err.splitlines()[-1].endswith("python -m ntklora sweep run sweep.toml --out out --jobs 1")
-    assert 2 <= here("status", "out", "--json").document["ok"] < 6
-    assert run(here).status == 0

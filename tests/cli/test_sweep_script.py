@@ -1,6 +1,7 @@
 """Property: the job scripts run, Slurm's part played here: the sweep is in its folder; an interruption is passed on."""
 
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -103,4 +104,9 @@ def test_slurms_notice_interrupts_the_run_which_keeps_what_is_done(cluster, caps
     assert job.returncode == 130, err
     assert "Traceback" not in err
     assert 2 <= stored(capsys, folder) < 8
-    assert sys.executable in path.read_text()
+    command = err.splitlines()[-1].partition("to go on: ")[2]
+    assert command.startswith("python -m ntklora sweep run ")
+    again = [sys.executable, *shlex.split(command)[1:], "--json"]
+    done = subprocess.run(again, env=env, cwd="/", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert stored(capsys, folder) == 8

@@ -83,7 +83,7 @@ MISTAKES = {
     "range of floats": (SPEC.replace("stop = 6", "stop = 6.0"), (), "expected an integer"),
     "range without steps": (SPEC.replace("step = 2", "step = 0"), (), "step of a range is 0"),
     "endless range": (SPEC.replace("stop = 6", f"stop = {10**30}"), (), "more than 1,000,000"),
-    "endless grid": (SPEC, ("seed={start=0, stop=700000}",), "1,400,000 cells"),
+    "endless grid": (SPEC, ("rungs={start=0, stop=2000}", "seed={start=0, stop=2000}"), "4,000,000 cells"),
     "integer out of range": (SPEC.replace("[2, 4, 2]", str(10**30)), (), "the store keeps 64"),
     "float out of range": (SPEC.replace("height = 3", "height = inf"), (), "expected a finite number"),
     "integer beyond floats": (SPEC.replace("height = 3", f"height = 1{'0' * 400}"), (), "the store keeps 64"),
@@ -92,6 +92,7 @@ MISTAKES = {
     "grid is no table": ('grid = "no"\n' + SPEC[: SPEC.index("[grid]")], (), "expected a table"),
     "grid of nothing": ("grid = []\n" + SPEC[: SPEC.index("[grid]")], (), "grid is empty"),
     "unknown precision": ('precision = "float16"\n' + SPEC, (), "expected one of float64, float32"),
+    "certificates in float32": ('precision = "float32"\n' + SPEC, (), "computes certificates, in float64"),
     "unknown limit": (SPEC + "[limits]\nsecond = 3", (), "did you mean 'seconds'?"),
     "no limit": (SPEC + "[limits]\nseconds = 0", (), "expected a positive number"),
     "limit of a wrong type": (SPEC + '[limits]\nmemory = "much"', (), "expected a number"),
@@ -156,8 +157,13 @@ def test_overrides_take_the_place_of_fixed_values_and_of_axes(written):
 
 
 def test_limits_and_precision_come_from_experiment_file_and_command_line_in_this_order(written):
-    assert read_specification(written(SPEC)).limits == Limits(seconds=60)
-    text = 'precision = "float32"\n' + SPEC + "[limits]\nmemory = 2\n"
+    path = written(SPEC)
+    assert read_specification(path).limits == Limits(seconds=60)
+    alone = "lambda ladder: {"
+    together = "Vmapped(lambda ladder: ((), None), lambda shape, arrays: arrays, lambda ladder, context, outputs: {"
+    text = EXPERIMENT.replace(alone, together).replace("height}, limits", "height}), limits")
+    (path.parent / "together.py").write_text(text.replace("Limits\n", "Limits, Vmapped\n"))
+    text = 'precision = "float32"\n' + SPEC.replace("ladder.py", "together.py") + "[limits]\nmemory = 2\n"
     read = read_specification(written(text))
     assert (read.limits, read.sweep.numerics.precision) == (Limits(60, 2), "float32")
     read = read_specification(written(text), precision="float64", seconds=1.5)

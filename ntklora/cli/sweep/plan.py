@@ -7,15 +7,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
+from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake, Unfinished
 from ntklora.cli.sweep.commands import Plan
 from ntklora.cli.sweep.specified import specification_of
 from ntklora.cli.sweep.words import number
 from ntklora.sweeps.chunk import Group, plan_groups
+from ntklora.sweeps.crew import WorkersFail
 from ntklora.sweeps.experiment import CellStatus
+from ntklora.sweeps.pilot import estimate, run_pilot
 from ntklora.sweeps.progress import duration
 from ntklora.sweeps.spec import Specification
-from ntklora.sweeps.store import Store
+from ntklora.sweeps.store import Store, StoredSpec
+from ntklora.sweeps.store.spec_file import differences
 
 
 def run(options: Plan) -> Answer:
@@ -34,7 +37,9 @@ def run(options: Plan) -> Answer:
     }
     missing: Sequence[int] = range(len(sweep.cells))
     if options.out is not None:
-        statuses = Store(options.out).statuses() if options.out.is_dir() else {}
+        store = Store(options.out)
+        statuses = store.statuses() if options.out.is_dir() else {}
+        document["another_sweep"] = _another(store, specification)
         missing = [index for index, key in enumerate(sweep.keys) if key not in statuses]
         counts = Counter(CellStatus(statuses[key]).name for key in sweep.keys if key in statuses)
         document["stored"] = dict(counts)
@@ -56,14 +61,24 @@ def run(options: Plan) -> Answer:
     return Answer(PARTIAL if failed else OK, document, lambda: _show(document, options))
 
 
-def _timed(specification: Specification, groups: Sequence[Group], sampled: int, jobs: int) -> dict[str, Any]:
-    from ntklora.sweeps.pilot import estimate, run_pilot
+def _another(store: Store, specification: Specification) -> list[str]:
+    """In what the folder holds another sweep, as `run` will say; empty where it does not."""
+    if not store.folder.is_dir() or not any(store.folder.iterdir()):
+        return []
+    try:
+        return differences(store.spec(), StoredSpec.of(specification.sweep, specification.reference))
+    except ValueError as error:
+        return [str(error)]
 
+
+def _timed(specification: Specification, groups: Sequence[Group], sampled: int, jobs: int) -> dict[str, Any]:
     sweep = specification.sweep
     try:
         pilot = run_pilot(sweep, specification.reference, specification.limits, groups, sampled)
     except ValueError as error:
         raise Mistake(str(error)) from error
+    except WorkersFail as error:
+        raise Unfinished(str(error)) from error
     guess = estimate(sweep, groups, pilot, jobs)
     return {
         "pilot": {
@@ -90,6 +105,9 @@ def _show(document: Mapping[str, Any], options: Plan) -> None:
     if "stored" in document:
         stored = ", ".join(f"{count} {name}" for name, count in document["stored"].items()) or "nothing"
         print(f"stored in {options.out}: {stored}; missing: {number(document['missing'], 'cell')}")
+        if document["another_sweep"]:
+            found = "; ".join(document["another_sweep"])
+            print(f"{options.out} holds another sweep ({found}): a run needs --extend or --force, or another folder")
     print(
         f"{number(document['groups'], 'group')} (one shape and one compilation each), "
         f"{number(document['chunks'], 'chunk')} of {document['chunk']}"

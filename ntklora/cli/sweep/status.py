@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
@@ -32,10 +31,10 @@ def run(options: Status) -> Answer:
         "damaged": [each._asdict() for each in counts.damaged],
         "other_versions": counts.other_versions,
     }
-    return Answer(PARTIAL if counts.failed else OK, document, lambda: _show(counts, options.folder))
+    return Answer(PARTIAL if counts.failed else OK, document, lambda: _show(counts))
 
 
-def _show(counts: Counts, folder: Path) -> None:
+def _show(counts: Counts) -> None:
     spec, ok = counts.spec, counts.statuses[CellStatus.ok.name]
     print(f"{spec.experiment}, version {spec.version}, {spec.numerics.precision}: {number(counts.cells, 'cell')}")
     print(f"  {ok:,} ok, {counts.missing:,} missing, {counts.failed:,} failed")
@@ -47,7 +46,7 @@ def _show(counts: Counts, folder: Path) -> None:
     if counts.last_run is not None:
         print(f"  {_last(counts.last_run)}")
     if counts.failed:
-        print(f"ntklora sweep run SPEC.toml --out {folder} --retry-failed computes the failed ones again")
+        print("  the run again with --retry-failed computes the failed ones again")
 
 
 def _last(run: Mapping[str, Any]) -> str:
