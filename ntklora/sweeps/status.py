@@ -49,24 +49,23 @@ class Counts(NamedTuple):
 def count_statuses(store: Store) -> Counts:
     """Counts of one folder. Errors: `ValueError` where it holds no sweep."""
     spec = store.spec()
-    latest = store.look().latest
-    found = [latest.get(key) for key in spec.keys]
-    statuses = Counter(CellStatus.missing if place is None else place.status for place in found)
-    groups: dict[tuple[int, str], list[int]] = {}
-    for position, place in enumerate(found):
-        if place is not None and place.status != CellStatus.ok:
-            groups.setdefault((place.status, _pattern(place.reason)), []).append(position)
-    reasons = []
-    for (status, _), positions in groups.items():
-        place = found[positions[0]]
+    index = store.look()
+    found = [index.statuses.get(key, int(CellStatus.missing)) for key in spec.keys]
+    statuses = Counter(found)
+    failed = [position for position, status in enumerate(found) if status not in (CellStatus.ok, CellStatus.missing)]
+    groups: dict[tuple[int, str], Reason] = {}
+    for position in failed:
+        place = index.place(spec.keys[position])
         assert place is not None
-        reasons.append(Reason(CellStatus(status).name, place.reason, len(positions), spec.cells[positions[0]]))
+        name = (place.status, _pattern(place.reason))
+        known = groups.get(name, Reason(CellStatus(place.status).name, place.reason, 0, spec.cells[position]))
+        groups[name] = known._replace(cells=known.cells + 1)
     runs = store.runs()
     return Counts(
         spec,
         len(spec.cells),
         {status.name: statuses[status] for status in CellStatus},
-        sorted(reasons, key=lambda reason: -reason.cells),
+        sorted(groups.values(), key=lambda reason: -reason.cells),
         runs[-1] if runs else None,
         store.damaged(),
         store.other_versions(),

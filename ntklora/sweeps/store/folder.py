@@ -78,7 +78,7 @@ class Store:
         manifest.update_run(self.folder, experiment, name, changes)
 
     def look(self) -> Index:
-        """Every shard as it is now: known, damaged, and the row that counts by key."""
+        """Every shard as it is now: known, damaged, and by key what became of the cell."""
         self._index.look()
         return self._index
 
@@ -87,17 +87,17 @@ class Store:
 
         What cannot be read is not here: `look().damaged` names it.
         """
-        return {key: place.status for key, place in self.look().latest.items()}
+        return dict(self.look().statuses)
 
     def missing(self, asked: Requested, *, retry_failed: bool = False, force: bool = False) -> list[int]:
         """The positions of the cells without a row; with `retry_failed` also of failed ones; with `force` of all."""
         keys = _keys(asked)
         if force:
             return list(range(len(keys)))
-        latest = self.look().latest
+        statuses = self.look().statuses
         if retry_failed:
-            latest = {key: place for key, place in latest.items() if place.status == CellStatus.ok}
-        return [position for position, key in enumerate(keys) if key not in latest]
+            return [position for position, key in enumerate(keys) if statuses.get(key) != CellStatus.ok]
+        return [position for position, key in enumerate(keys) if key not in statuses]
 
     def rows(self, asked: Requested) -> list[Row]:
         """The stored rows of these cells, in their order, failed ones included; a missing cell has none.
@@ -107,7 +107,7 @@ class Store:
         index = self.look()
         for damage in index.damaged:
             raise ValueError(_mend(self.folder / "shards" / damage.shard, damage.reason))
-        return self._read([index.latest[key] for key in _keys(asked) if key in index.latest])
+        return self._read([place for key in _keys(asked) if (place := index.place(key)) is not None])
 
     def write(self, experiment: Experiment, rows: Sequence[Row], *, force: bool = False) -> Written:
         """One new shard with these rows, whole or not at all. Errors: `Unwritable`.
@@ -119,7 +119,7 @@ class Store:
         values = table.select(measured_names(table)).to_pylist()
         with writing(self.folder), alone(self.folder):
             self._index.look_for_new()
-            before = [self._index.latest.get(row["key"]) for row in rows]
+            before = [self._index.place(row["key"]) for row in rows]
             new, contradicting = [], []
             for position, (row, place) in enumerate(zip(rows, before, strict=True)):
                 if force or place is None or place.status != CellStatus.ok:
@@ -193,9 +193,10 @@ class Store:
             path = self.folder / "shards" / name
             try:
                 table = read_shard(path).table.take([places[position].row for position in positions])
-            except ValueError as error:
+            except (ValueError, FileNotFoundError) as error:
                 self._index.distrust()
-                raise ValueError(_mend(path, error)) from error
+                reason = "is gone" if isinstance(error, FileNotFoundError) else str(error)
+                raise ValueError(_mend(path, reason)) from error
             for position, row in zip(positions, table.to_pylist(), strict=True):
                 rows[position] = row
         return rows
@@ -221,7 +222,7 @@ class Store:
         return [disagreement(experiment.axes, columns, old, new) for old, new in pairs]
 
 
-def _mend(shard: Path, reason: object) -> str:
+def _mend(shard: Path, reason: str) -> str:
     return f"{shard} {reason}: run the sweep again, which sets it aside and computes its cells anew"
 
 

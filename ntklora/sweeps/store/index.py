@@ -6,10 +6,10 @@ and checked. A missing, stale, damaged or read-only index costs time and nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import blake2b, sha256
-from os import scandir
+from os import DirEntry, scandir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,13 +30,12 @@ from ntklora.sweeps.store.shard import (
 SCHEMA = 1
 FILE = ".index"  # a digest, then a parquet file: other programs have no use for it
 
-_DIGEST = 32  # bytes
-
+_DIGEST, _ROW_DIGEST = 32, 8  # bytes
 _FEW = 32  # shards that are read again faster than the index is written
 
 
 class Known(NamedTuple):
-    """What is remembered of one shard: the file, the header, and of each row the record and a digest of its values."""
+    """What is remembered of one shard: the file, the header, and of each row the key, the status and the rest."""
 
     name: str
     size: int
@@ -45,11 +44,11 @@ class Known(NamedTuple):
     version: int
     generation: int
     columns: str  # names of parameters and measured columns, with types
+    date: str  # of the last row
     keys: list[str]
-    statuses: list[int]
-    reasons: list[str | None]
-    dates: list[str]
-    digests: list[bytes]
+    statuses: bytes
+    reasons: list[str | None] | None  # None where no row failed
+    digests: bytes
 
 
 class Place(NamedTuple):
@@ -66,24 +65,14 @@ class Place(NamedTuple):
     @property
     def reason(self) -> str:
         """Why it failed; empty where it did not."""
-        return self.shard.reasons[self.row] or ""
+        return (self.shard.reasons[self.row] if self.shard.reasons else None) or ""
 
     @property
     def digest(self) -> bytes:
         """Equal for two rows of one key exactly when their values are equal bit for bit."""
-        return self.shard.digests[self.row]
-
-    @property
-    def rank(self) -> tuple[int, bool, str]:
-        """Of two rows with one key the larger rank counts: the later generation, then success, then the later date."""
-        return (
-            self.shard.generation,
-            self.status == CellStatus.ok,
-            self.shard.dates[self.row],
-        )
+        return self.shard.digests[self.row * _ROW_DIGEST : (self.row + 1) * _ROW_DIGEST]
 
 
-_TEXTS = pa.list_(pa.string())
 _COLUMNS = pa.schema(
     [
         ("name", pa.string()),
@@ -93,26 +82,32 @@ _COLUMNS = pa.schema(
         ("version", pa.int64()),
         ("generation", pa.int64()),
         ("columns", pa.string()),
-        ("keys", _TEXTS),
-        ("statuses", pa.list_(pa.int8())),
-        ("reasons", _TEXTS),
-        ("dates", _TEXTS),
-        ("digests", pa.list_(pa.binary())),
+        ("date", pa.string()),
+        ("keys", pa.list_(pa.string())),
+        ("statuses", pa.binary()),
+        ("reasons", pa.list_(pa.string())),
+        ("digests", pa.binary()),
     ],
     metadata={"schema": str(SCHEMA)},
 )
 
 
 class Index:
-    """The shards of one folder as last looked at: by name, and the row that counts by key."""
+    """The shards of one folder as last looked at, by name; by key what became of the cell."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.known: dict[str, Known] = {}
         self.damaged: list[Damage] = []
-        self.latest: dict[str, Place] = {}
+        self.statuses: dict[str, int] = {}
+        self._shards: dict[str, Known] = {}  # by key the one whose row counts
         self._looked = False
         self._news = 0  # shards that the file does not know
+
+    def place(self, key: str) -> Place | None:
+        """Where the row that counts lies; None for a cell without a row."""
+        shard = self._shards.get(key)
+        return None if shard is None else Place(shard, shard.keys.index(key))
 
     def look(self) -> None:
         """Bring it up to date with every file among the shards."""
@@ -120,19 +115,16 @@ class Index:
             self._load()
             self._looked = True
         files = {}
-        with suppress(FileNotFoundError), scandir(self.folder / "shards") as entries:
-            for entry in entries:
-                if _is_shard(entry.name):
-                    facts = entry.stat()
-                    files[entry.name] = (facts.st_size, facts.st_mtime_ns)
+        for entry in self._entries():
+            with suppress(FileNotFoundError):  # set aside by another process since it was listed
+                facts = entry.stat()
+                files[entry.name] = (facts.st_size, facts.st_mtime_ns)
         kept = {name: each for name, each in self.known.items() if files.get(name) == (each.size, each.changed)}
-        gone = len(kept) < len(self.known)
-        self.known, self.damaged = kept, []
-        new = [name for name in sorted(files) if name not in kept]
-        for name in new:
+        if len(kept) < len(self.known):
+            self._replace(kept)
+        self.damaged = []
+        for name in sorted(files.keys() - kept.keys()):
             self._read(name)
-        if gone:
-            self.latest = latest_of(self.known.values())
         self.save_many()
 
     def look_for_new(self) -> None:
@@ -140,10 +132,9 @@ class Index:
         if not self._looked:
             self.look()
             return
-        with suppress(FileNotFoundError), scandir(self.folder / "shards") as entries:
-            new = [entry.name for entry in entries if entry.name not in self.known and _is_shard(entry.name)]
-            for name in new:
-                self._read(name)
+        for entry in self._entries():
+            if entry.name not in self.known:
+                self._read(entry.name)
 
     def add(self, path: Path, shard: Shard) -> None:
         """Take notice of a shard that was written or read."""
@@ -151,11 +142,12 @@ class Index:
         known = _known(path.name, facts.st_size, facts.st_mtime_ns, shard)
         self.known[known.name] = known
         self._news += 1
-        _count(self.latest, known)
+        self._count(known)
 
     def distrust(self) -> None:
         """Forget everything, the file too: a shard has changed whose name, size and time have not."""
-        self.known, self.latest, self._news = {}, {}, 0
+        self._replace({})
+        self._news = 0
         with suppress(OSError):
             (self.folder / FILE).unlink()
 
@@ -187,37 +179,50 @@ class Index:
         table = parquet_table(content[_DIGEST:])
         if not table.schema.equals(_COLUMNS) or table.schema.metadata != _COLUMNS.metadata:  # of another schema
             return
-        self.known = {each[0]: Known(*each) for each in zip(*(c.to_pylist() for c in table.columns), strict=True)}
-        self.latest = latest_of(self.known.values())
+        columns = (column.to_pylist() for column in table.columns)
+        self._replace({each[0]: Known(*each) for each in zip(*columns, strict=True)})
+
+    def _entries(self) -> list[DirEntry[str]]:
+        try:
+            with scandir(self.folder / "shards") as entries:
+                return [each for each in entries if each.name.endswith(".parquet") and not each.name.startswith(".")]
+        except FileNotFoundError:
+            return []
 
     def _read(self, name: str) -> None:
         path = self.folder / "shards" / name
         try:
             self.add(path, read_shard(path))
-        except FileNotFoundError:  # set aside by another process between listing and reading
+        except FileNotFoundError:  # set aside by another process since it was listed
             return
         except ValueError as error:
             self.damaged.append(Damage(name, str(error)))
 
+    def _replace(self, known: dict[str, Known]) -> None:
+        self.known, self.statuses, self._shards = known, {}, {}
+        for shard in known.values():
+            self._count(shard)
 
-def latest_of(shards: Iterable[Known]) -> dict[str, Place]:
-    """By key the row that counts."""
-    latest: dict[str, Place] = {}
-    for shard in shards:
-        _count(latest, shard)
-    return latest
+    def _count(self, shard: Known) -> None:
+        """Let the rows of a shard count where they are the only ones, or the better ones."""
+        rows = list(zip(shard.keys, shard.statuses, strict=True))
+        if not self.statuses.keys().isdisjoint(shard.keys):
+            rows = [(key, status) for key, status in rows if self._is_better(shard, key, status)]
+        self.statuses.update(rows)
+        self._shards.update((key, shard) for key, _ in rows)
 
-
-def _count(latest: dict[str, Place], shard: Known) -> None:
-    for row, key in enumerate(shard.keys):
-        place, before = Place(shard, row), latest.get(key)
-        if before is None or place.rank > before.rank:
-            latest[key] = place
+    def _is_better(self, shard: Known, key: str, status: int) -> bool:
+        """Of two rows that of the later generation counts, then one that is ok, then the later."""
+        before = self._shards.get(key)
+        if before is None:
+            return True
+        rank = (shard.generation, status == CellStatus.ok, shard.date)
+        return rank > (before.generation, self.statuses[key] == CellStatus.ok, before.date)
 
 
 def _known(name: str, size: int, changed: int, shard: Shard) -> Known:
     header, table = shard
-    names = measured_names(table)
+    names, reasons = measured_names(table), table["reason"].to_pylist()
     return Known(
         name,
         size,
@@ -226,18 +231,14 @@ def _known(name: str, size: int, changed: int, shard: Shard) -> Known:
         header.version,
         header.generation,
         ", ".join(column_text(each, table.schema.field(each).type) for each in names),
+        max(table["date"].to_pylist()),
         table["key"].to_pylist(),
-        table["status"].to_pylist(),
-        table["reason"].to_pylist(),
-        table["date"].to_pylist(),
-        [digest_of(values) for values in table.select(names).to_pylist()],
+        bytes(table["status"].to_pylist()),
+        reasons if any(reasons) else None,
+        b"".join(digest_of(values) for values in table.select(names).to_pylist()),
     )
 
 
 def digest_of(values: Mapping[str, object]) -> bytes:
     """Of a row's parameters and measured columns. `repr` of a float names all its bits."""
-    return blake2b(repr(sorted(values.items())).encode(), digest_size=8).digest()
-
-
-def _is_shard(name: str) -> bool:
-    return name.endswith(".parquet") and not name.startswith(".")
+    return blake2b(repr(sorted(values.items())).encode(), digest_size=_ROW_DIGEST).digest()

@@ -77,9 +77,11 @@ def write_shard(folder: Path, header: Header, table: pa.Table) -> Path:
 
 
 def read_shard(path: Path) -> Shard:
-    """A shard, checked. Errors: `ValueError` that says what is wrong with it, without its name."""
+    """A shard, checked. Errors: `ValueError` that says what is wrong with it, without its name; `FileNotFoundError`."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
     if path.stem.rpartition("-")[2] != _digits(content):
