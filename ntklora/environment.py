@@ -36,7 +36,7 @@ def programs_folder() -> Path:
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
     home = Path(given) if os.path.isabs(given) else Path.home() / ".cache"  # a relative path is to be ignored
-    return home / "ntklora" / f"programs-{sha256(_processor().encode()).hexdigest()[:12]}"
+    return home / "ntklora" / f"programs-{processor_digest()}"
 
 
 def _keep_compiled_programs() -> None:
@@ -52,8 +52,12 @@ def _keep_compiled_programs() -> None:
             os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
+def processor_digest() -> str:
+    """Names a kind of processor (architecture, model and instruction sets, as far as the system tells), not a host."""
+    return sha256(_processor().encode()).hexdigest()[:12]
+
+
 def _processor() -> str:
-    """Architecture, model and instruction sets, as far as the system tells."""
     lines = {platform.machine(), platform.processor()}
     with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text()

@@ -20,6 +20,7 @@ from ntklora.sweeps.cluster_task import Result, Task, compute, end
 from ntklora.sweeps.crew import WorkersFail
 from ntklora.sweeps.executors import Rows, Stopping, one_numerics
 from ntklora.sweeps.experiment import CellStatus
+from ntklora.sweeps.provenance import common_device
 from ntklora.sweeps.row import failed_row
 
 _CONNECTING = 30.0  # seconds for the scheduler to answer
@@ -57,7 +58,7 @@ class DaskCluster:
         self._device: dict[str, Any] = {}
 
     def device(self) -> dict[str, Any]:
-        """That of the worker that answered last."""
+        """What the workers that answered have in common."""
         return self._device
 
     def run(self, orders: Sequence[Order], stopping: Stopping) -> Rows:
@@ -99,7 +100,7 @@ class DaskCluster:
         seat, part = state.running.pop(future)
         if future.status == "finished":
             result: Result = future.result()
-            self._device = result.device or self._device
+            self._device = common_device(self._device, result.device)
             state.widths[seat.address] = result.width
             for row in result.rows:
                 yield part.ticket, row

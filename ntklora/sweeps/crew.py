@@ -27,7 +27,7 @@ class Crew:
     def __init__(self, size: int, numerics: Numerics) -> None:
         self.size = size
         self.numerics = numerics
-        self.device: dict[str, Any] = {}  # what JAX computes on there, once a chunk is done
+        self.device: dict[str, Any] = {}  # what they compute on, once a chunk is done
         self.width = 1  # chunks that a process computes at once, as the one that loaded an experiment last has said
         self._workers: dict[int, WorkerProcess] = {}  # by seat
         self._failed_starts = 0
@@ -102,7 +102,7 @@ class Crew:
             raise ValueError(message.message)
         else:
             assert isinstance(message, Finished)
-            self.device = message.device or self.device
+            self.device |= message.device
             worker.finish()
 
     def _lose(self, seat: int, loss: Loss, agenda: Agenda) -> Iterator[tuple[Ticket, Row]]:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ntklora.sweeps.agenda import Agenda, Order, Ticket
 from ntklora.sweeps.crew import Crew
 from ntklora.sweeps.experiment import Row
-from ntklora.sweeps.numerics import current_numerics
+from ntklora.sweeps.numerics import computes_with, current_numerics
 from ntklora.sweeps.provenance import device_in_use
 from ntklora.sweeps.run_chunk import num_devices, run_chunk
 
@@ -31,7 +31,7 @@ class Executor(Protocol):
         """
 
     def device(self) -> dict[str, Any]:
-        """What JAX computed on, as far as it is known by now; empty where nothing has used it."""
+        """What was computed on (`device_in_use`), as far as it is known by now; empty where nothing is done."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,11 @@ class ThisProcess:
         agenda = Agenda(orders)
         while not stopping() and (index := agenda.turn(None)) is not None:
             sweep = orders[index].sweep
-            if sweep.numerics != (here := current_numerics()):
-                raise ValueError(f"this process computes with {here}, the sweep asks for {sweep.numerics}")
+            if not computes_with(sweep.numerics):
+                raise ValueError(
+                    f"this process computes with {current_numerics()}, the sweep asks for {sweep.numerics}; x64 is on "
+                    "in both precisions"
+                )
             part = agenda.take(None, num_devices(sweep.experiment))
             assert part is not None
             for row in run_chunk(sweep.experiment, part.chunk, sweep.numerics):

@@ -49,6 +49,6 @@ class Computed(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The chunk is done; the device it ran on, empty where no JAX was used."""
+    """The chunk is done; what it was computed on (`device_in_use`)."""
 
     device: dict[str, Any]

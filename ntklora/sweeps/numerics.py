@@ -30,11 +30,19 @@ def current_numerics() -> Numerics:
     return Numerics(precision, f"{config.jax_default_prng_impl}-{layout}")
 
 
+def computes_with(numerics: Numerics) -> bool:
+    """Whether JAX is set as a sweep of these numerics needs it: the same random generator, and x64 in any precision."""
+    return current_numerics() == numerics._replace(precision="float64")
+
+
 def set_numerics(numerics: Numerics) -> None:
-    """Set JAX to these: now where it is imported already, else for when it will be, without importing it."""
+    """Set JAX to these: now where it is imported already, else for when it will be, without importing it.
+
+    x64 is on in both precisions, for what is done on the host.
+    """
     generator, _, layout = numerics.prng.rpartition("-")
     settings: dict[str, Any] = {
-        "jax_enable_x64": numerics.precision == "float64",
+        "jax_enable_x64": True,
         "jax_default_prng_impl": generator,
         "jax_threefry_partitionable": layout == "partitionable",
     }

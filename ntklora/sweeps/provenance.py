@@ -7,12 +7,14 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ntklora.environment import processor_digest
 from ntklora.version import __version__
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "pyarrow", "matplotlib", "scikit-learn")
@@ -44,13 +46,27 @@ def provenance() -> dict[str, Any]:
 
 
 def device_in_use() -> dict[str, Any]:
-    """What JAX computes on in this process; empty where nothing has imported it."""
-    if "jax" not in sys.modules:
-        return {}
-    import jax
+    """What this process computes on: everything of the machine that the last bits of a number depend on.
 
-    device = jax.devices()[0]
-    return {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()}
+    The kind of processor chooses the instructions, cores and threads the order of sums; with them JAX's device, where
+    the process has imported it. None of it names a host.
+    """
+    found: dict[str, Any] = {
+        "processor": processor_digest(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
+    }
+    if "jax" in sys.modules:
+        import jax
+
+        device = jax.devices()[0]
+        found |= {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()}
+    return found
+
+
+def common_device(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What holds of two processes that computed the same sweep; None where they differ."""
+    return {**one, **other} | {name: None for name in one if name in other and one[name] != other[name]}
 
 
 def package_versions() -> dict[str, str]:

@@ -135,7 +135,7 @@ class _Run:
 
     def open(self) -> None:
         """Say in the manifest that a run began."""
-        entry: dict[str, Any] = {**provenance(), "asked": len(self.todo)}
+        entry: dict[str, Any] = {**provenance(), "asked": len(self.todo), "cut": self.sweep.cut}
         if self.shard is not None:
             entry["shard"] = str(self.shard)
         entry["set_aside"] = [damage._asdict() for damage in self.damaged]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 
 from ntklora.sweeps.experiment import Cell, Experiment, Grid
 from ntklora.sweeps.keys import keys_of
@@ -41,3 +42,8 @@ class Sweep:
     def keys(self) -> tuple[str, ...]:
         """The addresses of the cells' rows, in the order of the cells."""
         return keys_of(self.experiment.name, self.experiment.version, self.cells, self.numerics)
+
+    @cached_property
+    def cut(self) -> str:
+        """Names the cut into chunks: sweeps that agree on it compute a cell in the same slot."""
+        return sha256(f"{self.experiment.chunk} {' '.join(self.keys)}".encode()).hexdigest()[:12]

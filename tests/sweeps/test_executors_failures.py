@@ -164,7 +164,7 @@ from tests.sweeps.test_executors_failures import order
 from ntklora.sweeps.executors import Processes
 executor = Processes(1)
 assert len(list(executor.run([order("mixed", {"seed": range(3)})], lambda: False))) == 3
-assert executor.device() == {}, executor.device()
+assert "platform" not in executor.device(), executor.device()
 assert "jax" not in sys.modules
 assert len(list(executor.run([order("together", {"seed": range(3)})], lambda: False))) == 3
 assert executor.device()["platform"], executor.device()
