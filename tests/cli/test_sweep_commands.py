@@ -121,6 +121,26 @@ def test_diff_names_what_differs(here, tmp_path):
     assert "height differs in 2 cells" in shown.out
 
 
+def test_recheck_computes_again_and_says_how_it_compared(here, tmp_path):
+    run(here, "--set", "broken=2")
+    done = here("recheck", "out", "-k", 3, "--jobs", 1, "--json")
+    assert done.status == 0, done.err
+    assert (done.document["cells"], done.document["agree"], done.document["differ"]) == (3, 3, 0)
+    text = (tmp_path / "ladder.py").read_text()
+    (tmp_path / "ladder.py").write_text(text.replace("0.3 * ladder.rungs +", "0.31 * ladder.rungs +"))
+    differing = here("recheck", "out", "--jobs", 1)
+    assert differing.status == 1
+    assert differing.out.count("DIFFERS") == 4
+    assert "height, relative difference 0.0" in differing.out
+
+
+def test_there_must_be_something_to_recheck(here):
+    run(here, "--set", "rungs=2", "--set", "broken=2")
+    done = here("recheck", "out", "--jobs", 1)
+    assert (done.status, done.out) == (2, "")
+    assert "no cell has succeeded" in done.err
+
+
 def test_plan_counts_what_is_there_and_writes_nothing(here, tmp_path):
     run(here, "--shard", "1/2")
     before = sorted(tmp_path.rglob("*"))

@@ -30,6 +30,8 @@ MISTAKES = {
     "status of nothing": (("status", "nowhere"), "nowhere holds no sweep"),
     "status of something else": (("status", "."), ". holds no sweep"),
     "export of nothing": (("export", "nowhere", "x.csv"), "nowhere holds no sweep"),
+    "recheck of nothing": (("recheck", "nowhere"), "nowhere holds no sweep"),
+    "recheck of no cells": (("recheck", "nowhere", "-k", "0"), "-k"),
     "diff of nothing": (("diff", "nowhere", "."), "nowhere holds no sweep"),
     "script of no kind": (("script", "sweep.toml", "--out", "out"), "--slurm"),
     "script of a bad time": (("script", "sweep.toml", "--out", "out", "--slurm", "--time", "tomorrow"), "'tomorrow'"),

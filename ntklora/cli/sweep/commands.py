@@ -106,6 +106,25 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Recheck:
+    """Compute some cells again and compare with what is stored. Exit status 1 when they differ.
+
+    Bit for bit on the same kind of host with the same versions, else to the tolerance of the precision.
+    """
+
+    folder: Annotated[conf.Positional[Path], conf.arg(metavar="DIR")]
+    """Folder of the sweep."""
+    cells: Annotated[int, conf.arg(aliases=["-k"])] = 5
+    """How many cells, drawn at random from those that succeeded."""
+    seed: int = 0
+    """Seed of the draw."""
+    jobs: Jobs = None
+    """Processes; one per core when not given."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
 class Diff:
     """Compare two folders of one experiment: cells that one of them lacks, and rows that differ. Exit status 1 then."""
 
@@ -153,6 +172,7 @@ Sweep = (
     | Annotated[Run, conf.subcommand("run")]
     | Annotated[Status, conf.subcommand("status")]
     | Annotated[Export, conf.subcommand("export")]
+    | Annotated[Recheck, conf.subcommand("recheck")]
     | Annotated[Diff, conf.subcommand("diff")]
     | Annotated[Script, conf.subcommand("script")]
 )
