@@ -2,11 +2,15 @@
 
 Columns are padded with zeros to a multiple of eight, starts go through a queue of fixed length: one compilation for a
 problem's shapes serves every rank up to eight (the next one up to sixteen), every number of starts, every weight decay,
-the optimum and the endpoints alike.
+the optimum and the endpoints alike. On a processor every core runs a share of the starts; where a start ends does not
+depend on which.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -28,23 +32,49 @@ _QUEUE, _WIDE_QUEUE = 64, 256
 def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     """From the starts `u (S, m, r)`, `v (S, n, r)` by weight, start `i` at the weight decay `lams[i]`; on the host."""
     starts = len(lams)
-    columns = {name: x.shape[2] for name, x in u.items()}
-    side_by_side = jax.default_backend() != "cpu"
-    queue = _WIDE_QUEUE if side_by_side else _QUEUE
-    minimize = partial(minimize_all, lanes=queue) if side_by_side else minimize_each
-    parts = []
-    for first in range(0, starts, queue):
-        count = min(queue, starts - first)
-        chunk = slice(first, first + count)
-        padded_lams = np.pad(np.asarray(lams, np.float64)[chunk], (0, queue - count))
-        padded_u, padded_v = ({k: _padded(x[chunk], queue) for k, x in factor.items()} for factor in (u, v))
-        ends = minimize(problem, padded_lams, padded_u, padded_v, np.asarray(count), DEFAULT)
-        parts.append(jax.tree.map(lambda x, count=count: x[:count], jax.device_get(ends)))
-    whole = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-    cut_u, cut_v = ({k: x[:, :, : columns[k]] for k, x in factor.items()} for factor in (whole.u, whole.v))
-    return whole._replace(u=cut_u, v=cut_v)
+    minimize: Callable[..., Ends]
+    if jax.default_backend() == "cpu":
+        queue, threads, minimize = _QUEUE, min(_num_cores(), starts), minimize_each
+    else:
+        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
+    calls = max(threads, -(-starts // queue))
+
+    def run(call: int) -> Ends:
+        # Every so manyth start: the scale of the starts grows along the queue, and with it the number of steps.
+        rows = slice(call, None, calls)
+        some_lams = np.asarray(lams, np.float64)[rows]
+        padding = queue - len(some_lams)
+        some_u, some_v = ({k: _padded(x[rows], padding) for k, x in factor.items()} for factor in (u, v))
+        # The flag may have been switched on for the calling thread alone.
+        with jax.enable_x64(True):
+            ends = minimize(
+                problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams)), DEFAULT
+            )
+            return jax.device_get(ends)
+
+    if threads == 1:
+        parts = [run(call) for call in range(calls)]
+    else:
+        # One batched LAPACK call on its own thread never waits for another one: `minimize_each` makes no batches.
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(run, range(calls)))
+
+    def gathered(*pieces: np.ndarray) -> np.ndarray:
+        whole = np.empty((starts, *pieces[0].shape[1:]), pieces[0].dtype)
+        for call, piece in enumerate(pieces):
+            whole[call::calls] = piece[: len(whole[call::calls])]
+        return whole
+
+    ends = jax.tree.map(gathered, *parts)
+    cut_u, cut_v = ({k: x[:, :, : u[k].shape[2]] for k, x in factor.items()} for factor in (ends.u, ends.v))
+    return ends._replace(u=cut_u, v=cut_v)
 
 
-def _padded(factor: np.ndarray, queue: int) -> np.ndarray:
-    starts, _, columns = factor.shape
-    return np.pad(factor, ((0, queue - starts), (0, 0), (0, -columns % _COLUMNS)))
+def _num_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _padded(factor: np.ndarray, padding: int) -> np.ndarray:
+    return np.pad(factor, ((0, padding), (0, 0), (0, -factor.shape[2] % _COLUMNS)))
