@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from ntklora.problem.objective import training_loss
 from ntklora.problem.problem import Problem
 from ntklora.solvers.point import Factors, Point, inner, penalty_gradient, plus, scaled
-from ntklora.solvers.system import System, first_change, pull_back, solve_system
+from ntklora.solvers.system import System, first_change, solve_pulled, solve_system
 
 Array = Any
 
@@ -41,7 +41,7 @@ def newton_curve(problem: Problem, system: System, point: Point) -> Curve:
     slope = inner(point.gradient, direction)
     direction = scaled(direction, jnp.where(slope > 0, -1.0, 1.0))
     drift = jnp.einsum("ika,ila,il->ik", system.factor, system.factor, problem.op.apply_factors(*direction))
-    bend = scaled(solve_system(problem, system, pull_back(problem, system.at, drift)), -1.0)
+    bend = scaled(solve_pulled(problem, system, drift), -1.0)
     return Curve(direction, bend, -jnp.abs(slope), slope > 0)
 
 

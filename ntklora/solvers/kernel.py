@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
-
 from ntklora.solvers.shifted import Inverse
 from ntklora.tangent.blocks import Block, Factored, Transposed
 
@@ -33,10 +31,8 @@ def curvature_kernel(block: Block, inverse: Inverse, u: Array, v: Array) -> Arra
 def kernel_through_directions(block: Block, inverse: Inverse, u: Array, v: Array) -> Array:
     """With `B_ij = [G_ij v; G_ijᵀ u]` of shape `(m + n, r)`: `K_(ij)(kl) = <B_ij, M⁻¹ B_kl>`."""
     rows = block.num_samples * block.num_outputs
-    along_u, along_v = block.times_v(v), block.times_u(u)
-    bent_u, bent_v = inverse.apply(along_u, along_v)
-    left = along_u.reshape(rows, -1) @ bent_u.reshape(rows, -1).T
-    return left + along_v.reshape(rows, -1) @ bent_v.reshape(rows, -1).T
+    along_u, along_v = (x.reshape(rows, *x.shape[2:]).swapaxes(1, 2) for x in (block.times_v(v), block.times_u(u)))
+    return inverse.form(along_u, along_v)
 
 
 def kernel_through_positions(block: Factored, inverse: Inverse, u: Array, v: Array) -> Array:
@@ -44,21 +40,17 @@ def kernel_through_positions(block: Factored, inverse: Inverse, u: Array, v: Arr
 
     `(b·uu·b)∘(aᵀv vᵀa) + (a·vv·a)∘(bᵀu uᵀb) + (b·uv·a)∘(aᵀv uᵀb) + transpose of the last`.
     """
-    a, b = block.a, block.b
-    n, k, t = b.shape[:3]
+    n, k, t = block.b.shape[:3]
+    a, b = block.a.reshape(n * t, -1), block.b.reshape(n * k * t, -1)
     av, bu = a @ v, b @ u
     # Axes: sample i, output j, position t on the left; sample p, output q, position s on the right.
-    left = _gram(b @ inverse.uu, b) * _gram(av, av)[:, None, :, :, None, :]
-    right = _gram(a @ inverse.vv, a)[:, None, :, :, None, :] * _gram(bu, bu)
-    cross = _gram(b @ inverse.uv, a)[:, :, :, :, None, :] * _gram(av, bu)[:, None]
-    crossed = cross.sum((2, 5)).reshape(n * k, n * k) if t > 1 else cross.reshape(n * k, n * k)
-    straight = left + right
-    return (straight.sum((2, 5)) if t > 1 else straight).reshape(n * k, n * k) + crossed + crossed.T
-
-
-def _gram(x: Array, y: Array) -> Array:
-    """All inner products of the last axes: shape `x.shape[:-1] + y.shape[:-1]`."""
-    return jnp.tensordot(x, y, axes=(-1, -1))
+    on_b, on_a = (n, k, t), (n, 1, t)
+    uu, uv, vv = inverse.grams(b, a)
+    straight = uu.reshape(*on_b, *on_b) * (av @ av.T).reshape(*on_a, *on_a)
+    straight = straight + vv.reshape(*on_a, *on_a) * (bu @ bu.T).reshape(*on_b, *on_b)
+    crossed = uv.reshape(*on_b, *on_a) * (av @ bu.T).reshape(*on_a, *on_b)
+    straight, crossed = (x.sum((2, 5)).reshape(n * k, n * k) for x in (straight, crossed))
+    return straight + crossed + crossed.T
 
 
 def _positions_are_cheaper(block: Factored, rank: int) -> bool:

@@ -3,6 +3,8 @@
     M = [[c I, Γ], [Γᵀ, c I]] + 2P,    c = λ + μ
 
 It acts on every column of `Q = [u; v]` alone: `2S ⊗ I_r` is the part of the Hessian that is not positive semidefinite.
+Three things are asked of `M⁻¹`: its product with factors, its Gram matrix over directions `[x_u; x_v]`, and the three
+Gram matrices of its blocks over vectors `b` and `a`.
 """
 
 from __future__ import annotations
@@ -14,8 +16,67 @@ import jax.numpy as jnp
 Array = Any
 
 
-class Inverse(NamedTuple):
-    """The blocks of `M⁻¹`: `uu (m, m)`, `uv (m, n)`, `vv (n, n)`."""
+class SmallerSide(NamedTuple):
+    """Without perturbation: `gamma (m, n)`, `c`, and `t = (c²I − ΓᵀΓ)⁻¹`.
+
+    The blocks of `M⁻¹` are `uu = (I + ΓTΓᵀ)/c`, `uv = −ΓT`, `vv = cT`; none is formed.
+    """
+
+    gamma: Array
+    t: Array
+    c: Array
+
+    def apply(self, x_u: Array, x_v: Array) -> tuple[Array, Array]:
+        """`M⁻¹ [x_u; x_v]`: `(m, r), (n, r) -> (m, r), (n, r)`."""
+        y_v = self.t @ (self.c * x_v - self.gamma.T @ x_u)
+        return (x_u - self.gamma @ y_v) / self.c, y_v
+
+    def form(self, x_u: Array, x_v: Array) -> Array:
+        """`<x_i, M⁻¹ x_j>` of the directions `x_u (R, r, m)`, `x_v (R, r, n)`: `(R, R)`.
+
+        `(X_u X_uᵀ + W T Wᵀ)/c` with `w = c x_v − Γᵀ x_u`.
+        """
+        w = self.c * x_v - x_u @ self.gamma
+        return (_gram(x_u, x_u) + _gram(w @ self.t, w)) / self.c
+
+    def grams(self, b: Array, a: Array) -> tuple[Array, Array, Array]:
+        """`b uu bᵀ (R, R)`, `b uv aᵀ (R, Q)`, `a vv aᵀ (Q, Q)` for the rows of `b (R, m)` and `a (Q, n)`."""
+        rows = jnp.concatenate([b @ self.gamma, a])
+        pairs = (rows @ self.t) @ rows.T
+        count = len(b)
+        return (b @ b.T + pairs[:count, :count]) / self.c, -pairs[:count, count:], self.c * pairs[count:, count:]
+
+    def flipped(self) -> Flipped:
+        """The same for the transposed weight: the roles of `u` and `v` exchanged."""
+        return Flipped(self)
+
+
+class Flipped(NamedTuple):
+    """`M⁻¹` of a weight whose transpose has the inverse `of`."""
+
+    of: SmallerSide
+
+    def apply(self, x_u: Array, x_v: Array) -> tuple[Array, Array]:
+        """`M⁻¹ [x_u; x_v]`: `(m, r), (n, r) -> (m, r), (n, r)`."""
+        y_v, y_u = self.of.apply(x_v, x_u)
+        return y_u, y_v
+
+    def form(self, x_u: Array, x_v: Array) -> Array:
+        """`<x_i, M⁻¹ x_j>` of the directions `x_u (R, r, m)`, `x_v (R, r, n)`: `(R, R)`."""
+        return self.of.form(x_v, x_u)
+
+    def grams(self, b: Array, a: Array) -> tuple[Array, Array, Array]:
+        """`b uu bᵀ (R, R)`, `b uv aᵀ (R, Q)`, `a vv aᵀ (Q, Q)` for the rows of `b (R, m)` and `a (Q, n)`."""
+        right, cross, left = self.of.grams(a, b)
+        return left, cross.T, right
+
+    def flipped(self) -> SmallerSide:
+        """The same for the transposed weight: the roles of `u` and `v` exchanged."""
+        return self.of
+
+
+class Whole(NamedTuple):
+    """With a perturbation: the blocks of `M⁻¹`, `uu (m, m)`, `uv (m, n)`, `vv (n, n)`."""
 
     uu: Array
     uv: Array
@@ -25,9 +86,21 @@ class Inverse(NamedTuple):
         """`M⁻¹ [x_u; x_v]`: `(m, r), (n, r) -> (m, r), (n, r)`."""
         return self.uu @ x_u + self.uv @ x_v, self.uv.T @ x_u + self.vv @ x_v
 
-    def flipped(self) -> Inverse:
+    def form(self, x_u: Array, x_v: Array) -> Array:
+        """`<x_i, M⁻¹ x_j>` of the directions `x_u (R, r, m)`, `x_v (R, r, n)`: `(R, R)`."""
+        y_u, y_v = x_u @ self.uu + x_v @ self.uv.T, x_u @ self.uv + x_v @ self.vv
+        return _gram(x_u, y_u) + _gram(x_v, y_v)
+
+    def grams(self, b: Array, a: Array) -> tuple[Array, Array, Array]:
+        """`b uu bᵀ (R, R)`, `b uv aᵀ (R, Q)`, `a vv aᵀ (Q, Q)` for the rows of `b (R, m)` and `a (Q, n)`."""
+        return b @ self.uu @ b.T, b @ self.uv @ a.T, a @ self.vv @ a.T
+
+    def flipped(self) -> Whole:
         """The same for the transposed weight: the roles of `u` and `v` exchanged."""
-        return Inverse(self.vv, self.uv.T, self.uu)
+        return Whole(self.vv, self.uv.T, self.uu)
+
+
+Inverse = SmallerSide | Flipped | Whole
 
 
 def invert_shifted(gamma: Array, c: Array, perturbation: Array | None) -> Inverse:
@@ -39,16 +112,18 @@ def invert_shifted(gamma: Array, c: Array, perturbation: Array | None) -> Invers
     return _invert_smaller_side(gamma.T, c).flipped()
 
 
-def _invert_smaller_side(gamma: Array, c: Array) -> Inverse:
-    """With `T = (c²I − ΓᵀΓ)⁻¹`: `vv = cT`, `uv = −ΓT`, `uu = (I + ΓTΓᵀ)/c`."""
-    m, n = gamma.shape
-    t = jnp.linalg.inv(c**2 * jnp.eye(n, dtype=gamma.dtype) - gamma.T @ gamma)
-    uv = -gamma @ t
-    return Inverse((jnp.eye(m, dtype=gamma.dtype) - uv @ gamma.T) / c, uv, c * t)
+def _invert_smaller_side(gamma: Array, c: Array) -> SmallerSide:
+    eye = jnp.eye(gamma.shape[1], dtype=gamma.dtype)
+    return SmallerSide(gamma, jnp.linalg.inv(c**2 * eye - gamma.T @ gamma), c)
 
 
-def _invert_whole(gamma: Array, c: Array, perturbation: Array) -> Inverse:
+def _invert_whole(gamma: Array, c: Array, perturbation: Array) -> Whole:
     m, n = gamma.shape
     whole = c * jnp.eye(m + n, dtype=gamma.dtype) + 2 * perturbation
     inverse = jnp.linalg.inv(whole.at[:m, m:].add(gamma).at[m:, :m].add(gamma.T))
-    return Inverse(inverse[:m, :m], inverse[:m, m:], inverse[m:, m:])
+    return Whole(inverse[:m, :m], inverse[:m, m:], inverse[m:, m:])
+
+
+def _gram(x: Array, y: Array) -> Array:
+    """Inner products of all pairs along the first axis: `(R, R)`."""
+    return x.reshape(len(x), -1) @ y.reshape(len(y), -1).T

@@ -15,17 +15,19 @@ import jax.scipy.linalg
 
 from ntklora.problem.problem import Problem
 from ntklora.solvers.kernel import curvature_kernel
-from ntklora.solvers.point import Factors, Point
+from ntklora.solvers.point import Factors, Point, plus
 from ntklora.solvers.shifted import Inverse, invert_shifted
+from ntklora.tangent.blocks import Block, Dense, Factored, Transposed
 
 Array = Any
 
 
 class System(NamedTuple):
-    """`H + μI` at a point, factorized: `M⁻¹` by weight, `W (N, K, K)`, and the LU factors of `I + WᵀKW`."""
+    """`H + μI` at a point, factorized: `M⁻¹` by weight, `K (NK, NK)`, `W (N, K, K)`, LU factors of `I + WᵀKW`."""
 
     at: Factors
     inverses: dict[str, Inverse]
+    kernel: Array
     factor: Array
     lu: tuple[Array, Array]
 
@@ -42,32 +44,71 @@ def assemble(problem: Problem, at: Factors, point: Point, shift: Array) -> Syste
         inverses[name] = invert_shifted(point.gammas[name], problem.lam + shift, matrix)
         kernel = kernel + curvature_kernel(block, inverses[name], u[name], v[name])
     capacitance = jnp.eye(outputs, dtype=kernel.dtype) + _sandwich(kernel, factor)
-    return System(at, inverses, factor, jax.scipy.linalg.lu_factor(capacitance))
+    return System(at, inverses, kernel, factor, jax.scipy.linalg.lu_factor(capacitance))
 
 
 def solve_system(problem: Problem, system: System, right: Factors) -> Factors:
     """`(H + μI)⁻¹ right`."""
+    bent = _bend_back(system, right)
+    coefficients = _coefficients(system, first_change(problem, system.at, bent))
+    return plus(bent, _bend_back(system, pull_back(problem, system.at, coefficients)), -1.0)
+
+
+def solve_pulled(problem: Problem, system: System, alpha: Array) -> Factors:
+    """`(H + μI)⁻¹ Jᵀ α` for `α (N, K)`: what the outputs feel of it before is `K α`."""
+    felt = (system.kernel @ alpha.reshape(-1)).reshape(alpha.shape)
+    coefficients = alpha - _coefficients(system, felt)
+    return _bend_back(system, pull_back(problem, system.at, coefficients))
+
+
+def _coefficients(system: System, change: Array) -> Array:
+    """`W (I + WᵀKW)⁻¹ Wᵀ change`."""
+    moved = jnp.einsum("ika,ik->ia", system.factor, change)
+    solved = jax.scipy.linalg.lu_solve(system.lu, moved.reshape(-1)).reshape(moved.shape)
+    return jnp.einsum("ika,ia->ik", system.factor, solved)
+
+
+def _bend_back(system: System, right: Factors) -> Factors:
+    """`M⁻¹ right`."""
     x_u, x_v = {}, {}
     for name, inverse in system.inverses.items():
         x_u[name], x_v[name] = inverse.apply(right[0][name], right[1][name])
-    moved = jnp.einsum("ika,ik->ia", system.factor, first_change(problem, system.at, (x_u, x_v)))
-    coefficients = jax.scipy.linalg.lu_solve(system.lu, moved.reshape(-1)).reshape(moved.shape)
-    pulled_u, pulled_v = pull_back(problem, system.at, jnp.einsum("ika,ia->ik", system.factor, coefficients))
-    for name, inverse in system.inverses.items():
-        back_u, back_v = inverse.apply(pulled_u[name], pulled_v[name])
-        x_u[name], x_v[name] = x_u[name] - back_u, x_v[name] - back_v
     return x_u, x_v
 
 
 def first_change(problem: Problem, at: Factors, direction: Factors) -> Array:
     """`J(du, dv) = A(du vᵀ + u dvᵀ)`, shape `(N, K)`."""
-    return problem.op.apply_factors(direction[0], at[1]) + problem.op.apply_factors(at[0], direction[1])
+    (u, v), (du, dv) = at, direction
+    return sum(_change(block, u[k], v[k], du[k], dv[k]) for k, block in problem.op.blocks.items())
+
+
+def _change(block: Block, u: Array, v: Array, du: Array, dv: Array) -> Array:
+    # Dense features have been multiplied by u and v for the kernel already: no product with dv is needed.
+    beside = jnp.einsum("iknr,nr->ik", block.times_u(u), dv) if isinstance(block, Dense) else block.apply_factors(u, dv)
+    return block.apply_factors(du, v) + beside
 
 
 def pull_back(problem: Problem, at: Factors, alpha: Array) -> Factors:
     """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`."""
-    matrices = {name: block.adjoint(alpha) for name, block in problem.op.blocks.items()}
-    return {k: x @ at[1][k] for k, x in matrices.items()}, {k: x.T @ at[0][k] for k, x in matrices.items()}
+    pairs = {k: _pulled(block, at[0][k], at[1][k], alpha) for k, block in problem.op.blocks.items()}
+    return {k: pair[0] for k, pair in pairs.items()}, {k: pair[1] for k, pair in pairs.items()}
+
+
+def _pulled(block: Block, u: Array, v: Array, alpha: Array) -> tuple[Array, Array]:
+    match block:
+        case Dense():
+            left = jnp.einsum("ik,ikmr->mr", alpha, block.times_v(v))
+            return left, jnp.einsum("ik,iknr->nr", alpha, block.times_u(u))
+        case Factored() if u.shape[1] < min(block.shape):
+            # Products with the factors first: A*(α) itself would cost min(m, n)/r times as much.
+            left = jnp.einsum("iktm,iktr->mr", block.b, alpha[:, :, None, None] * (block.a @ v)[:, None])
+            return left, jnp.einsum("itn,itr->nr", block.a, jnp.einsum("ik,iktr->itr", alpha, block.b @ u))
+        case Transposed():
+            right, left = _pulled(block.of, v, u, alpha)
+            return left, right
+        case _:
+            matrix = block.adjoint(alpha)
+            return matrix @ v, matrix.T @ u
 
 
 def _sandwich(kernel: Array, factor: Array) -> Array:
