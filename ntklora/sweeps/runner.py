@@ -24,6 +24,8 @@ from ntklora.sweeps.provenance import now, provenance
 from ntklora.sweeps.store import Store, lock
 from ntklora.sweeps.sweep import Sweep
 
+_MOST = 10  # damaged shards that are named one by one
+
 
 class Request(NamedTuple):
     """A sweep, how another process finds its experiment (`reference`), and the folder of its rows."""
@@ -119,6 +121,10 @@ class _Run:
         held.enter_context(lock(self.store.folder, shard))
         self.store.claim(self.sweep, self.reference, force=force, extend=extend)
         self.damaged = self.store.set_aside_damaged()
+        for damage in self.damaged[:_MOST]:
+            self._say(f"shard {damage.shard} {damage.reason}; it is set aside, and its cells are computed again")
+        if len(self.damaged) > _MOST:
+            self._say(f"so are {len(self.damaged) - _MOST} other shards, which the manifest names")
         missing = self.store.missing(self.sweep, retry_failed=retry_failed, force=force)
         experiment, cells = self.sweep.experiment, self.sweep.cells
         self.asked = range(len(cells)) if shard is None else sorted(cells_of_shard(experiment, cells, shard))
@@ -173,4 +179,7 @@ class _Run:
         del self._pending[number]
         self.contradicted += len(written.disagreements)
         for each in written.disagreements:
-            print(f"{self.sweep.experiment.name}: {each}; the new row is set aside", file=sys.stderr, flush=True)
+            self._say(f"{each}; the new row is set aside")
+
+    def _say(self, line: str) -> None:
+        print(f"{self.sweep.experiment.name}: {line}", file=sys.stderr, flush=True)

@@ -84,7 +84,7 @@ def test_rows_of_another_version_are_not_seen(log, store):
 @pytest.mark.parametrize(
     "damage", [lambda shard: shard.write_bytes(shard.read_bytes()[:100]), lambda s: s.write_bytes(b"")]
 )
-def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damage):
+def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damage, capsys):
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
     run_experiment(experiment, cells, store)
@@ -94,6 +94,7 @@ def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damag
     with pytest.raises(ValueError, match=shard.name):
         store.rows(Sweep(experiment, cells))
     assert run_experiment(experiment, cells, store).computed == 2
+    assert f"shard {shard.name} is not what was written" in capsys.readouterr().err
     assert (store.folder / "set_aside" / shard.name).exists()
     assert [each["shard"] for each in store.runs()[-1]["set_aside"]] == [shard.name]
     assert numbers(store.rows(Sweep(experiment, cells))) == expected

@@ -79,6 +79,14 @@ print(sorted(set(sys.modules) & {{"jax", "matplotlib", "tests.sweeps.shelf", "xa
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_a_file_where_the_shards_should_be_is_an_error_in_a_line(store):
+    (store.folder / "shards").rename(store.folder / "elsewhere")
+    assert count_statuses(Store(store.folder)).missing == 16
+    (store.folder / "shards").touch()
+    with pytest.raises(ValueError, match=r"shards cannot be read \(Not a directory\)"):
+        count_statuses(Store(store.folder))
+
+
 def test_a_folder_without_a_sweep_is_refused_in_a_line(tmp_path):
     with pytest.raises(ValueError, match=r"holds no sweep: it has no spec\.json"):
         count_statuses(Store(tmp_path))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,23 @@ def test_other_numbers_for_a_stored_cell_are_said_and_set_aside(tmp_path):
     assert "load (relative difference 9.1e-13), label differ" in str(found)
     assert numbers(Store(store.folder).rows(ASKED)) == numbers(rows_of(ASKED))
     assert len(list((store.folder / "set_aside").iterdir())) == 1
+
+
+def test_shards_brought_together_that_contradict_are_named_and_the_later_is_set_aside(tmp_path):
+    one, other, third = (Store(tmp_path / name) for name in ("one", "other", "third"))
+    fill(one, ASKED, range(4))
+    (late,) = fill(other, ASKED, [3, 4, 5, 6], load=7.0)
+    (equal,) = fill(third, ASKED, [2, 7, 8])
+    for path in (late, equal):
+        shutil.copy(path, one.folder / "shards")
+    for store in (one, Store(one.folder)):  # that knew one of them before, and that reads all at once
+        assert [row["load"] == 7.0 for row in store.rows(ASKED)] == [False] * 4 + [True] * 3 + [False] * 2
+        (found,) = store.damaged()
+        assert found.shard == late.name
+        assert found.reason.startswith("holds other numbers than")
+    one.set_aside_damaged()
+    assert one.damaged() == []
+    assert one.missing(ASKED) == [4, 5, 6, 9, 10, 11]
 
 
 def test_what_was_missing_is_stored_though_the_rest_of_the_chunk_was_there(tmp_path):

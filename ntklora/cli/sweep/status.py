@@ -41,8 +41,9 @@ def _show(counts: Counts) -> None:
     say_reasons(counts.reasons)
     for damage in counts.damaged:
         print(f"  {damage.shard} {damage.reason}: the next run sets it aside and computes its cells again")
-    for version, shards in counts.other_versions.items():
-        print(f"  {number(shards, 'shard')} of {version}: kept, not shown")
+    for version in sorted(set(counts.other_versions.values())):
+        shards = [shard for shard, other in counts.other_versions.items() if other == version]
+        print(f"  {number(len(shards), 'shard')} of version {version}, such as {shards[0]}: kept, not shown")
     if counts.last_run is not None:
         print(f"  {_last(counts.last_run)}")
     if counts.failed:

@@ -117,6 +117,7 @@ class Store:
         """
         table = table_of(experiment, rows)
         values = table.select(measured_names(table)).to_pylist()
+        self._index.look_for_new()  # most of it, while others may write
         with writing(self.folder), alone(self.folder):
             self._index.look_for_new()
             before = [self._index.place(row["key"]) for row in rows]
@@ -132,7 +133,7 @@ class Store:
         return Written(path, found)
 
     def damaged(self) -> list[Damage]:
-        """What lies among the shards and cannot be read, or is none of this folder's sweep.
+        """What lies among the shards and cannot be read, is none of this folder's sweep, or contradicts an earlier one.
 
         Shards of another version are no damage (`other_versions`). Errors: `ValueError` for a folder without a
         specification.
@@ -145,6 +146,10 @@ class Store:
                 found.append(Damage(each.name, f"is of experiment {each.experiment}"))
             elif each.version == spec.version and not columns <= set(each.columns.split(", ")):
                 found.append(Damage(each.name, f"has other columns of version {each.version}: {each.columns}"))
+            elif each.name in index.contradictions:
+                found.append(
+                    Damage(each.name, f"holds other numbers than {index.contradictions[each.name]} for a cell")
+                )
         return found
 
     def set_aside_damaged(self) -> list[Damage]:

@@ -100,6 +100,7 @@ class Index:
         self.known: dict[str, Known] = {}
         self.damaged: list[Damage] = []
         self.statuses: dict[str, int] = {}
+        self.contradictions: dict[str, str] = {}  # shards that hold other numbers for a cell than the earlier shard
         self._shards: dict[str, Known] = {}  # by key the one whose row counts
         self._looked = False
         self._news = 0  # shards that the file does not know
@@ -183,11 +184,14 @@ class Index:
         self._replace({each[0]: Known(*each) for each in zip(*columns, strict=True)})
 
     def _entries(self) -> list[DirEntry[str]]:
+        shards = self.folder / "shards"
         try:
-            with scandir(self.folder / "shards") as entries:
+            with scandir(shards) as entries:
                 return [each for each in entries if each.name.endswith(".parquet") and not each.name.startswith(".")]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise ValueError(f"{shards} cannot be read ({error.strerror})") from error
 
     def _read(self, name: str) -> None:
         path = self.folder / "shards" / name
@@ -199,7 +203,7 @@ class Index:
             self.damaged.append(Damage(name, str(error)))
 
     def _replace(self, known: dict[str, Known]) -> None:
-        self.known, self.statuses, self._shards = known, {}, {}
+        self.known, self.statuses, self._shards, self.contradictions = known, {}, {}, {}
         for shard in known.values():
             self._count(shard)
 
@@ -207,17 +211,22 @@ class Index:
         """Let the rows of a shard count where they are the only ones, or the better ones."""
         rows = list(zip(shard.keys, shard.statuses, strict=True))
         if not self.statuses.keys().isdisjoint(shard.keys):
-            rows = [(key, status) for key, status in rows if self._is_better(shard, key, status)]
+            rows = [(key, shard.statuses[row]) for row, key in enumerate(shard.keys) if self._counts(shard, row, key)]
         self.statuses.update(rows)
         self._shards.update((key, shard) for key, _ in rows)
 
-    def _is_better(self, shard: Known, key: str, status: int) -> bool:
-        """Of two rows that of the later generation counts, then one that is ok, then the later."""
-        before = self._shards.get(key)
-        if before is None:
+    def _counts(self, shard: Known, row: int, key: str) -> bool:
+        """Of two rows that of the later generation counts, then one that is ok, then the earlier; see contradictions."""
+        new, old = Place(shard, row), self.place(key)
+        if old is None:
             return True
-        rank = (shard.generation, status == CellStatus.ok, shard.date)
-        return rank > (before.generation, self.statuses[key] == CellStatus.ok, before.date)
+        new_rank, old_rank = ((each.shard.generation, each.status == CellStatus.ok) for each in (new, old))
+        if new_rank != old_rank:
+            return new_rank > old_rank
+        first, second = sorted((old, new), key=lambda place: place.shard.date)
+        if new.status == CellStatus.ok and new.digest != old.digest:
+            self.contradictions[second.shard.name] = first.shard.name
+        return first is new
 
 
 def _known(name: str, size: int, changed: int, shard: Shard) -> Known:
