@@ -216,7 +216,7 @@ class Index:
         self._shards.update((key, shard) for key, _ in rows)
 
     def _counts(self, shard: Known, row: int, key: str) -> bool:
-        """Of two rows that of the later generation counts, then one that is ok, then the earlier; see contradictions."""
+        """Of two rows that of the later generation counts, then one that is ok, then the earlier."""
         new, old = Place(shard, row), self.place(key)
         if old is None:
             return True
