@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ntklora.adapters.descent import descent
 from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate
 from ntklora.problem.objective import factor_penalty, training_loss
 from ntklora.problem.problem import Problem
@@ -109,18 +110,30 @@ def scaled_objective(problem: Problem, us: Matrices, vs: Matrices, scale: jax.Ar
 @partial(jax.jit, static_argnames=("steps", "optimizer", "trained", "kept"))
 def _run(problem, us, vs, learning_rate, scale, *, steps, optimizer, trained, kept):
     us, vs = jax.tree.map(jnp.asarray, (us, vs))
-    problem = _with_lighter_features(problem, us, steps)
-    rate = jnp.asarray(jnp.nan)
-    if optimizer is None:
-        if learning_rate is not None:
-            rate = jnp.asarray(learning_rate)
-        elif trained is not Trained.both:
-            rate = frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
-        else:
-            return _monotone(problem, us, vs, scale, steps, kept)
-        optimizer = optax.sgd(rate)
-    us, vs, values = _scan(problem, us, vs, scale, optimizer, steps, trained)
+    if optimizer is not None:
+        problem = _with_lighter_features(problem, us, steps)
+        us, vs, values = _scan(problem, us, vs, scale, optimizer, steps, trained)
+        return us, vs, values[np.array(kept)], jnp.asarray(jnp.nan)
+    down = descent(problem, us, vs, scale, (trained is not Trained.right, trained is not Trained.left))
+    if learning_rate is not None:
+        rate = jnp.asarray(learning_rate)
+    elif trained is not Trained.both:
+        rate = frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
+    else:
+        return _monotone(down, local_rate(problem, us, vs, scale), steps, kept)
+    us, vs, values = _straight(down, rate, steps)
     return us, vs, values[np.array(kept)], rate
+
+
+def _straight(down, rate, steps):
+    """The path of this step size: final factors and the objective before, between and after the steps."""
+
+    def step(state, _):
+        value, slopes = down.value_and_slopes(state)
+        return down.advanced(state, slopes, rate), value
+
+    state, values = jax.lax.scan(step, down.start, length=steps)
+    return *down.factors(state), jnp.append(values, down.value_and_slopes(state)[0])
 
 
 def _with_lighter_features(problem, us, steps):
@@ -167,29 +180,26 @@ def _scan(problem, us, vs, scale, optimizer, steps, trained):
     return us, vs, jnp.append(values, scaled_objective(problem, us, vs, scale))
 
 
-def _monotone(problem, us, vs, scale, steps, kept):
-    """The path of the largest step `local_rate · 2^{-j}` along which the objective never rises.
+def _monotone(down, rate, steps, kept):
+    """The path of the largest step `rate · 2^{-j}` along which the objective never rises.
 
     One loop, in which every cell of a batch is at a step of its own: a step that is too large is found out early (in
     linearized networks within a tenth of the path), so that beginning again costs little and nobody waits for it.
     """
-    value_and_gradient = jax.value_and_grad(lambda both: scaled_objective(problem, both[0], both[1], scale))
     # A step's place among the values kept, one past their end for the others.
     place = np.full(steps + 1, len(kept))
     place[list(kept)] = np.arange(len(kept))
 
-    def advance(state):
-        factors, rate, step, previous, slack, values, count = state
-        value, gradient = value_and_gradient(factors)
+    def advance(carry):
+        state, rate, step, previous, slack, values, count = carry
+        value, slopes = down.value_and_slopes(state)
+        value = value.astype(previous.dtype)
         # At a fixed point the objective jitters by rounding; NaN compares false, so divergence halves too.
         rises = ~(value <= previous + slack) & (count < _MOST_HALVINGS)
         slack = jnp.where(step == 0, 16 * jnp.finfo(value.dtype).eps * jnp.abs(value), slack)
-        moving = jnp.where(step < steps, rate, 0.0).astype(rate.dtype)
-        factors = jax.tree.map(
-            lambda begun, x, slope: jnp.where(rises, begun, x - moving * slope), (us, vs), factors, gradient
-        )
+        moved = down.advanced(state, slopes, jnp.where(step < steps, rate, 0.0))
         return (
-            factors,
+            jax.tree.map(partial(jnp.where, rises), down.start, moved),
             jnp.where(rises, 0.5 * rate, rate),
             jnp.where(rises, 0, step + 1),
             jnp.where(rises, jnp.inf, value),
@@ -198,9 +208,8 @@ def _monotone(problem, us, vs, scale, steps, kept):
             count + rises,
         )
 
-    rate = local_rate(problem, us, vs, scale)
     infinite = jnp.full_like(rate, jnp.inf)
     values = jnp.zeros(len(kept) + 1, rate.dtype)
-    start = ((us, vs), rate, jnp.asarray(0), infinite, jnp.zeros_like(rate), values, jnp.asarray(0))
-    factors, rate, _, _, _, values, _ = jax.lax.while_loop(lambda state: state[2] <= steps, advance, start)
-    return *factors, values[:-1], rate
+    begin = (down.start, rate, jnp.asarray(0), infinite, jnp.zeros_like(rate), values, jnp.asarray(0))
+    state, rate, _, _, _, values, _ = jax.lax.while_loop(lambda carry: carry[2] <= steps, advance, begin)
+    return *down.factors(state), values[:-1], rate
