@@ -99,7 +99,7 @@ def test_shards_brought_together_that_contradict_are_named_and_the_later_is_set_
         assert [row["load"] == 7.0 for row in store.rows(ASKED)] == [False] * 4 + [True] * 3 + [False] * 2
         (found,) = store.damaged()
         assert found.shard == late.name
-        assert found.reason.startswith("holds other numbers than")
+        assert found.reason.startswith("holds other numbers for a cell than")
     one.set_aside_damaged()
     assert one.damaged() == []
     assert one.missing(ASKED) == [4, 5, 6, 9, 10, 11]

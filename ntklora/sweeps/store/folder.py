@@ -144,12 +144,15 @@ class Store:
         for each in index.known.values():
             if each.experiment != spec.experiment:
                 found.append(Damage(each.name, f"is of experiment {each.experiment}"))
-            elif each.version == spec.version and not columns <= set(each.columns.split(", ")):
-                found.append(Damage(each.name, f"has other columns of version {each.version}: {each.columns}"))
-            elif each.name in index.contradictions:
+            elif each.version == spec.version and not columns <= set(each.columns.splitlines()):
                 found.append(
-                    Damage(each.name, f"holds other numbers than {index.contradictions[each.name]} for a cell")
+                    Damage(
+                        each.name,
+                        f"has other columns of version {each.version}: {', '.join(each.columns.splitlines())}",
+                    )
                 )
+            elif earlier := index.contradictions.get(each.name):
+                found.append(Damage(each.name, f"holds other numbers for a cell than {earlier}"))
         return found
 
     def set_aside_damaged(self) -> list[Damage]:

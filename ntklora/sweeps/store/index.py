@@ -6,7 +6,7 @@ and checked. A missing, stale, damaged or read-only index costs time and nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from hashlib import blake2b, sha256
 from os import DirEntry, scandir
@@ -43,7 +43,7 @@ class Known(NamedTuple):
     experiment: str
     version: int
     generation: int
-    columns: str  # names of parameters and measured columns, with types
+    columns: str  # names of parameters and measured columns with types, a line each
     date: str  # of the last row
     keys: list[str]
     statuses: bytes
@@ -116,7 +116,7 @@ class Index:
             self._load()
             self._looked = True
         files = {}
-        for entry in self._entries():
+        for entry in self._entries({}):
             with suppress(FileNotFoundError):  # set aside by another process since it was listed
                 facts = entry.stat()
                 files[entry.name] = (facts.st_size, facts.st_mtime_ns)
@@ -133,9 +133,8 @@ class Index:
         if not self._looked:
             self.look()
             return
-        for entry in self._entries():
-            if entry.name not in self.known:
-                self._read(entry.name)
+        for entry in self._entries(self.known):
+            self._read(entry.name)
 
     def add(self, path: Path, shard: Shard) -> None:
         """Take notice of a shard that was written or read."""
@@ -183,15 +182,16 @@ class Index:
         columns = (column.to_pylist() for column in table.columns)
         self._replace({each[0]: Known(*each) for each in zip(*columns, strict=True)})
 
-    def _entries(self) -> list[DirEntry[str]]:
+    def _entries(self, without: Container[str]) -> list[DirEntry[str]]:
         shards = self.folder / "shards"
         try:
             with scandir(shards) as entries:
-                return [each for each in entries if each.name.endswith(".parquet") and not each.name.startswith(".")]
+                new = [each for each in entries if each.name not in without]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ValueError(f"{shards} cannot be read ({error.strerror})") from error
+        return [each for each in new if each.name.endswith(".parquet") and not each.name.startswith(".")]
 
     def _read(self, name: str) -> None:
         path = self.folder / "shards" / name
@@ -239,7 +239,7 @@ def _known(name: str, size: int, changed: int, shard: Shard) -> Known:
         header.experiment,
         header.version,
         header.generation,
-        ", ".join(column_text(each, table.schema.field(each).type) for each in names),
+        "\n".join(column_text(each, table.schema.field(each).type) for each in names),
         max(table["date"].to_pylist()),
         table["key"].to_pylist(),
         bytes(table["status"].to_pylist()),
