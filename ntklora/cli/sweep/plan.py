@@ -12,6 +12,7 @@ from ntklora.cli.sweep.commands import Plan
 from ntklora.cli.sweep.specified import specification_of
 from ntklora.cli.sweep.words import number
 from ntklora.sweeps.chunk import Group, plan_groups
+from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.crew import WorkersFail
 from ntklora.sweeps.experiment import CellStatus
 from ntklora.sweeps.pilot import estimate, run_pilot
@@ -83,6 +84,7 @@ def _timed(specification: Specification, groups: Sequence[Group], sampled: int, 
     return {
         "pilot": {
             "groups": len(pilot.timings),
+            "piece": "chunk" if isinstance(sweep.experiment.run, Vmapped) else "cell",
             "start_seconds": pilot.start,
             "first_seconds": [timing.first for timing in pilot.timings],
             "later_seconds": [list(timing.later) for timing in pilot.timings],
@@ -117,15 +119,20 @@ def _show(document: Mapping[str, Any], options: Plan) -> None:
         for reason in pilot["failures"]:
             print(f"a cell of the pilot failed: {reason}")
         later = [each for group in pilot["later_seconds"] for each in group]
-        first = f"{min(pilot['first_seconds']):.2g} to {max(pilot['first_seconds']):.2g} s"
-        then = f", then {min(later):.2g} to {max(later):.2g} s" if later else ""
+        then = f", a later one {_span(later)}" if later else ""
         print(
             f"pilot: {pilot['groups']} of {number(document['groups'], 'group')} sampled; a process starts in "
-            f"{pilot['start_seconds']:.2g} s; the first of a group takes {first}{then}"
+            f"{pilot['start_seconds']:.2g} s; the first {pilot['piece']} of a group takes "
+            f"{_span(pilot['first_seconds'])}{then}"
         )
-        print(
-            f"time: about {duration(seconds['estimate'])} in {number(document['processes'], 'process', 'processes')}; "
-            f"{duration(seconds['low'])} to {duration(seconds['high'])} if all were as the fastest or slowest timed"
-        )
+        about, low, high = (duration(seconds[name]) for name in ("estimate", "low", "high"))
+        span = "" if low == high else f"; {low} to {high} if all were as the fastest or slowest timed"
+        print(f"time: about {about} in {number(document['processes'], 'process', 'processes')}{span}")
         memory = document["memory_gib"]
         print(f"memory: {memory['process']:.2g} GiB a process, {memory['total']:.2g} GiB in all")
+
+
+def _span(seconds: Sequence[float]) -> str:
+    """From the least to the most, once where they are the same."""
+    ends = dict.fromkeys(f"{end:.2g}" for end in (min(seconds), max(seconds)))
+    return f"{' to '.join(ends)} s"
