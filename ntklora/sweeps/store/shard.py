@@ -85,7 +85,7 @@ def read_shard(path: Path) -> Shard:
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
     if path.stem.rpartition("-")[2] != _digits(content):
-        raise ValueError("is not what was written under this name: it was cut short, changed or renamed")
+        raise ValueError("is not what was written under this name (cut short, changed or renamed)")
     try:
         table = parquet_table(content)
         header = Header(**json.loads((table.schema.metadata or {})[_METADATA]))
