@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -78,11 +79,14 @@ def _run(options: Any) -> Answer:
 
 
 def _print(answer: Answer, as_json: bool) -> None:
-    if as_json:
-        print(strict_dumps({"schema": SCHEMA, "version": __version__, **answer.document}, indent=2))
-    else:
-        answer.show()
-    sys.stdout.flush()
+    try:
+        if as_json:
+            print(strict_dumps({"schema": SCHEMA, "version": __version__, **answer.document}, indent=2))
+        else:
+            answer.show()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, `head` say, has seen enough; Python flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(box: str) -> str:

@@ -75,6 +75,15 @@ def test_a_fault_of_the_program_is_not_a_verdict(capsys, monkeypatch):
     assert "please report" in done.err
 
 
+def test_a_reader_that_stops_reading_is_no_error():
+    code = "import sys; from ntklora.cli.main import main; sys.exit(main(['sweep', 'describe']))"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    running.stdout.close()
+    assert (running.stderr.read(), running.wait(60)) == ("", 0)
+
+
 def test_doctor_in_a_process_of_its_own_sees_float64_and_leaves_no_trace(tmp_path):
     done = command("doctor", "--json", cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     assert done.status == 0, done.err
