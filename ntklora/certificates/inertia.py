@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 
 from ntklora.certificates.factors import host_factors
 from ntklora.certificates.hessian import Hessian, count_below, hessian, multiply, solve_shifted, to_factors
@@ -22,6 +23,9 @@ _ROUNDING = 1e-12
 # Curvature below this multiple of what the gradient gives the gauge directions is not resolved.
 _GAUGE_SAFETY = 10.0
 _BLOCK = 3  # vectors iterated together: the smallest eigenvalues of planted minima come in clusters
+# Up to this dimension the iteration starts at a dense eigendecomposition: one or two steps then close the bracket where
+# random vectors take about ten.
+_DENSE = 320
 
 
 class Curvature(NamedTuple):
@@ -76,12 +80,10 @@ def lowest_mode(h: Hessian) -> tuple[float, tuple[Matrices, Matrices]]:
 
 def _lowest_bound_mode(h: Hessian) -> tuple[float, np.ndarray]:
     """Inverse iteration from below, where `H_⟂ − μ ≻ 0` and Rayleigh quotients only fall; the count moves `μ` up."""
-    rng = np.random.default_rng(0)
     accuracy = 1e-15 * h.scale
     # JᵀJ ⪰ 0: nothing lies below the smallest d.
     low, high = float(h.diagonal.min()) - 2 * accuracy, np.inf
-    block = rng.standard_normal((h.diagonal.size, min(_BLOCK, h.diagonal.size - h.gauge.shape[1])))
-    block -= h.gauge @ (h.gauge.T @ block)
+    block = _first_block(h, min(_BLOCK, h.diagonal.size - h.gauge.shape[1]))
     value, vector = np.inf, block[:, 0] / np.linalg.norm(block[:, 0])
     for _ in range(100):
         block = np.linalg.qr(solve_shifted(h, low, block))[0]
@@ -102,3 +104,19 @@ def _lowest_bound_mode(h: Hessian) -> tuple[float, np.ndarray]:
         if high - low <= max(1e-8 * abs(high), 4 * accuracy):
             break
     return value, vector
+
+
+def _first_block(h: Hessian, count: int) -> np.ndarray:
+    """Vectors `(D, count)` orthogonal to the gauge: the lowest eigenvectors of `H_⟂`, or random ones if D is large."""
+    size = h.diagonal.size
+    if size <= _DENSE:
+        matrix = h.rows.T @ h.rows
+        matrix[np.arange(size), np.arange(size)] += h.diagonal
+        image = matrix @ h.gauge
+        # P H P with P = I − B Bᵀ, and the gauge moved to the top of the spectrum.
+        cross = h.gauge @ (image.T - 0.5 * (h.gauge.T @ image) @ h.gauge.T)
+        matrix -= cross + cross.T - h.scale * h.gauge @ h.gauge.T
+        block = scipy.linalg.eigh(matrix, subset_by_index=(0, count - 1))[1]
+    else:
+        block = np.random.default_rng(0).standard_normal((size, count))
+    return block - h.gauge @ (h.gauge.T @ block)

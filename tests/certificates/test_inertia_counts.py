@@ -5,7 +5,7 @@ import pytest
 
 import ntklora as nl
 from ntklora.certificates.hessian import count_below, hessian, multiply, solve_shifted, to_coordinates, to_factors
-from ntklora.certificates.inertia import curvature
+from ntklora.certificates.inertia import curvature, lowest_mode
 from ntklora.instances.planted import plant_spurious_minimum
 from ntklora.theory.ranks import planting_threshold
 from tests.certificates.dense_hessian import dense_hessian, differentiated_hessian, flatten, projected_eigenvalues
@@ -120,3 +120,12 @@ def test_nearly_stationary_points_stay_within_the_resolution():
         moved = curvature(problem, u, v)
         worst = max(worst, abs(moved.min_curvature - exact) / moved.resolution)
     assert worst < 0.5
+
+
+def test_smallest_curvature_is_the_same_from_random_vectors(monkeypatch):
+    for seed in range(6):
+        h = hessian(*instance(seed, "logistic", {"k": 1, "shapes": ((3, 4), (2, 5))}))
+        dense, _ = lowest_mode(h)
+        monkeypatch.setattr("ntklora.certificates.inertia._DENSE", 0)
+        assert lowest_mode(h)[0] == pytest.approx(dense, abs=1e-13 * h.scale)
+        monkeypatch.undo()
