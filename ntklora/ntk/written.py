@@ -7,6 +7,7 @@ is kept at once is bounded whatever the parameter's size.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import equinox as eqx
@@ -22,6 +23,8 @@ HIGHEST = lax.Precision.HIGHEST
 
 # Columns written at once: what is written stays in the processor's caches until it is multiplied.
 COLUMNS = 4096
+# Pieces at least: a loop uses its memory again, where one parameter after the other without a loop took all at once.
+PIECES = 2
 
 Add = Callable[[Any, Any, Any], Any]
 
@@ -81,16 +84,15 @@ def written_products(
     Every operand begins with the axes (blocks, examples). Rows are `(n·K, n'·K)`, or, if `trace`, `(n, n')` summed over
     equal outputs.
     """
-    stacks = [_stacked(group) for group in _alike(left)]
-    others = stacks if right is None else [_stacked(group) for group in _alike(right)]
+    ones = _side_by_side(left)
+    others = [None] * len(ones) if right is None else _side_by_side(right)
     add = _adder(pairs, trace)
-    shapes = [jax.eval_shape(lambda part: _rows(take(part, (0, 0)), trace), stack) for stack in (stacks[0], others[0])]
-    zeros = jnp.zeros((len(pairs), shapes[0].shape[0], shapes[1].shape[0]), shapes[0].dtype)
+    firsts = [jax.tree.leaves(share)[0] for share in (left[0], left[0] if right is None else right[0])]
+    heights = [prod(leaf.shape[1 : 2 if trace else 3]) for leaf in firsts]
+    zeros = jnp.zeros((len(pairs), *heights), firsts[0].dtype)
     total: Any = tuple(zeros) if len(pairs) <= UNROLLED else zeros
-    for one, two in zip(stacks, others):
-        # None has no leaves: the loop then runs over the left operands alone.
-        both = (one, None if two is one else two)
-        total, _ = lax.scan(lambda total, pair: (_parameter(total, *pair, add), None), total, both)
+    for one, two in zip(ones, others):
+        total = _parameter(total, one, two, add)
     return total
 
 
@@ -141,27 +143,17 @@ def _rows(part: Written, trace: bool) -> Array:
     return rows.reshape(rows.shape[0], -1) if trace else rows.reshape(-1, rows.shape[2])
 
 
-def _alike(shares: Sequence[Written]) -> list[list[Written]]:
-    """The shares in groups of equal kind and shape; small gradients are put side by side first."""
+def _side_by_side(shares: Sequence[Written]) -> list[Written]:
+    """The shares, small gradients put together as one."""
     small = [share for share in shares if isinstance(share, Gradients) and share.columns() < COLUMNS]
-    groups: dict[Any, list[Written]] = {}
-    if small:
-        groups["small"] = [Gradients(jnp.concatenate([share.rows for share in small], -1))]
-    for share in shares:
-        if not any(share is other for other in small):
-            shapes = tuple(leaf.shape for leaf in jax.tree.leaves(share))
-            groups.setdefault((type(share), shapes), []).append(share)
-    return list(groups.values())
-
-
-def _stacked(group: Sequence[Written]) -> Written:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *group)
+    others = [share for share in shares if not any(share is one for one in small)]
+    return [Gradients(jnp.concatenate([share.rows for share in small], -1)), *others] if small else others
 
 
 def _cut(array: Array, length: int) -> tuple[int, Callable[[Any], Array]]:
     """The last axis in `count` pieces of at most `length`, the last filled up with zeros; piece number `c`."""
     whole = array.shape[-1]
-    count = -(-whole // length)
+    count = max(-(-whole // length), min(PIECES, whole))
     size = -(-whole // count)
     filled = jnp.pad(array, [*[(0, 0)] * (array.ndim - 1), (0, count * size - whole)])
     return count, lambda c: lax.dynamic_slice_in_dim(filled, c * size, size, array.ndim - 1)

@@ -52,8 +52,7 @@ def test_blocks(monkeypatch, name, rows, fitting):
     np.testing.assert_array_equal(kernel, np.transpose(kernel, (1, 0, 3, 2)))
 
 
-@pytest.mark.parametrize("name", X)
-@pytest.mark.parametrize("rows", [4, 3])
+@pytest.mark.parametrize(("name", "rows"), [("own mlp", 3), ("positions", 4), ("positions", 3)])
 def test_other_examples_and_trace(monkeypatch, name, rows):
     case, expected = reference(name)
     blocks_of(monkeypatch, rows)  # several blocks, also of the traced kernel
