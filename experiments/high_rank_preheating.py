@@ -19,6 +19,7 @@ import ntklora as nl
 from ntklora.data.teacher_student import low_rank_matrix
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
+from ntklora.sweeps.randomness import stream_generator, stream_key
 from ntklora.theory import hrp
 
 COLUMNS = (
@@ -60,7 +61,7 @@ class Stages:
     draws: int = 100
     """Random initializations, side by side."""
     seed: int = 0
-    """Seed of the data and of the draws."""
+    """Seed of the data (the same for every way to start) and of the draws (others for each)."""
     main: str = "asymmetric"
     """The factors that the main stage trains: asymmetric (one), classic (both)."""
     main_steps: int = 10
@@ -82,8 +83,7 @@ def run(stages: Stages) -> Row:
 
 def _factorization(stages: Stages) -> Row:
     sigma, rank = SPECTRA[stages.instance], stages.rank
-    rng = np.random.default_rng(stages.seed)
-    target = low_rank_matrix((len(sigma), FAN_IN), sigma.tolist(), rng)
+    target = low_rank_matrix((len(sigma), FAN_IN), sigma.tolist(), stream_generator("data", stages.seed))
     problem = nl.matrix_factorization(target)
     measured = _train(stages, problem, nl.Wise.towards(target), nl.Orthonormal())
     preheated = stages.start == "preheated"
@@ -128,7 +128,7 @@ def _reference(network, rank, seed):
     )
     reduction = nl.reduce_problem(problem)
     solution = nl.solve(reduction.problem)
-    ends = nl.find_endpoints(reduction.problem, rank, jax.random.key(seed), starts=8)
+    ends = nl.find_endpoints(reduction.problem, rank, stream_key("starts", seed, rank=rank), starts=8)
     found = np.asarray(ends.objective)[np.asarray(ends.converged)]
     levels = {
         "primal": solution.primal,
@@ -144,8 +144,10 @@ def _train(stages, problem, wise, random):
     """The objective after the main stage for every draw, side by side."""
     preheated = nl.HRP(stages.preheat_rank, stages.preheat_steps, trained=TRAINED[stages.preheat], random=random)
     start = {"random": random, "wise": wise, "preheated": preheated}[stages.start]
+    # Ways that differ in nothing but the training begin from the same draws.
+    way = {"rank": stages.rank, "start": stages.start, "preheat_rank": stages.preheat_rank}
     # A wise start is the same for every draw.
-    keys = jax.random.split(jax.random.key(stages.seed), 1 if start is wise else stages.draws)
+    keys = jax.random.split(stream_key("draws", stages.seed, **way), 1 if start is wise else stages.draws)
     how = {"rank": stages.rank, "steps": stages.main_steps, "trained": TRAINED[stages.main]}
     losses, rates = (np.asarray(column) for column in _final_objectives(problem, start, keys, **how))
     spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else 0.0
@@ -186,7 +188,7 @@ FROZEN = (("asymmetric", 10),)
 
 experiment = Experiment(
     name="high_rank_preheating",
-    version=2,
+    version=3,
     question="How far does high-rank preheating lower the loss that LoRA of low rank ends at, and when not at all?",
     parameters=Stages,
     columns=COLUMNS,

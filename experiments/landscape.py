@@ -15,7 +15,7 @@ import numpy as np
 import ntklora as nl
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
-from ntklora.sweeps.randomness import stream_key
+from ntklora.sweeps.randomness import stream_generator, stream_key
 
 # The planted excess e: small enough that most draws at the boundary are strict minima (theory §2.1), large enough that
 # beyond it, where the excess of F is of the order e², it stays far above rounding.
@@ -65,7 +65,7 @@ def instance(family: str, num_samples: int, seed: int, lam_ratio: float):
 def planted_landscape(rank: int, num_samples: int, seed: int, starts: int, excess: float):
     """A planted stationary point and the landscape around it: starts at a hundredth of its size."""
     problem, u, v = nl.plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess, shape=PLANTED_SHAPE)
-    rng = np.random.default_rng([seed, rank])
+    rng = stream_generator("surroundings", seed, rank=rank)
     initial = tuple(x + 0.01 * np.abs(x).max() * rng.standard_normal((starts, *x.shape)) for x in (u, v))
     ends = nl.find_endpoints(problem, rank, stream_key("starts", seed, rank=rank), starts=starts, initial=initial)
     return problem, nl.judge_endpoints(problem, ends, tolerance=1e-9)
@@ -108,7 +108,7 @@ NETWORKS = tuple(f"{network}{labels}" for network in ("mlp", "cnn", "transformer
 
 experiment = Experiment(
     name="landscape",
-    version=4,
+    version=5,
     question="At which ranks, for how many data, does LoRA have spurious local minima?",
     parameters=Survey,
     columns=COLUMNS,

@@ -14,4 +14,5 @@ from ntklora.sweeps.experiment import Row as Row
 from ntklora.sweeps.figure import Figure as Figure
 from ntklora.sweeps.limits import Limits as Limits
 from ntklora.sweeps.profile import Profile as Profile
+from ntklora.sweeps.randomness import stream_generator as stream_generator
 from ntklora.sweeps.randomness import stream_key as stream_key
