@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ntklora.adapters.learning_rate import adjoint_norm
 from ntklora.adapters.training import train_factors
 from ntklora.bench.measure import interleaved, peak_bytes
 from ntklora.bench.record import Record
 from ntklora.data.gaussian import gaussian_factors, gaussian_features
 from ntklora.instances.digits import digits_task
-from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
 
@@ -161,8 +161,10 @@ def _instances(op: TangentOperator, precision: str, rank: int, instances: int) -
     rng = np.random.default_rng(0)
     y = rng.standard_normal((op.num_samples, op.num_outputs))
     problem = Problem(op, np.zeros(y.shape), y, "squared", 0.0)
-    problem = problem.with_lam(0.01 * lam_max(problem))
     ((m, n),) = op.shapes.values()
+    # λ_max without the gradient matrix, which is 2 GiB at a width of 16,384.
+    (block,) = op.blocks.values()
+    problem = problem.with_lam(0.01 * float(adjoint_norm(block, -y / len(y))))
     u, v = rng.standard_normal((instances, m, rank)) / m**0.5, rng.standard_normal((instances, n, rank)) / n**0.5
     cast = jax.tree.map(lambda x: jnp.asarray(x, precision), problem)
     return cast, jnp.asarray(u, precision), jnp.asarray(v, precision)

@@ -1,0 +1,94 @@
+"""Job 4: the convex optimum with a certificate, beside cvxpy with SCS.
+
+Both answers get the same duality gap, computed here from the points alone. SCS is asked for 1e-8 and stops at a gap of
+some 2e-7, or at its time limit; it has no second run to be faster in, so it is timed once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from math import nan
+
+import numpy as np
+
+from ntklora.bench.conic import installed, solve_conic
+from ntklora.bench.measure import interleaved, peak_bytes
+from ntklora.bench.record import Record
+from ntklora.certificates.duality import duality_gap
+from ntklora.certified.optimum import solve, solve_path
+from ntklora.instances.digits import digits_problem
+from ntklora.instances.gaussian import gaussian_problem
+from ntklora.problem.problem import Problem
+
+_PATH = tuple(np.geomspace(10.0, 1.0, 8))
+
+
+def settings() -> dict[str, Callable[[], Problem]]:
+    """The problems by name: one weight or two, one output or ten, `λ` down to a thousandth of `λ_max`."""
+    digits = partial(digits_problem, seed=0, labels="true")
+    ten = partial(digits, num_outputs=10, loss="cross_entropy")
+    return {
+        "gaussian 64x64 KN=32": partial(gaussian_problem, (64, 64), num_samples=32, seed=0),
+        "gaussian 64x64 KN=128": partial(gaussian_problem, (64, 64), num_samples=128, seed=0),
+        "digits N=128 lam=0.001": partial(digits, network="mlp", num_samples=128, lam_ratio=1e-3),
+        "digits N=16 K=10": partial(ten, network="mlp", num_samples=16),
+        "two weights N=16 K=10": partial(ten, network="transformer", num_samples=16),
+    }
+
+
+def bench_optimum(*, repeats: int = 3, time_limit: float = 60.0) -> list[Record]:
+    """Every setting beside SCS, then a path of eight decays beside one solve after the other."""
+    records = [compare(build(), name, repeats=repeats, time_limit=time_limit) for name, build in settings().items()]
+    return [*records, compare_path(settings()["digits N=128 lam=0.001"](), repeats=repeats)]
+
+
+def compare(problem: Problem, case: str, *, repeats: int, time_limit: float) -> Record:
+    """`solve` to 1e-8 beside SCS; without cvxpy, or without a loss it has, alone."""
+    host = problem.host()
+    (own,) = interleaved([lambda: solve(problem)], repeats)
+    solution, other, note = own.value, nan, "the extra `comparison` (cvxpy) is not installed"
+    if installed():
+        start = time.perf_counter()
+        conic = solve_conic(host, accuracy=1e-8, time_limit=time_limit)
+        other = time.perf_counter() - start
+        note = f"SCS: {conic.status}, gap {duality_gap(host, conic.deltas).gap:.1e}"
+    return Record(
+        job="optimum",
+        case=case,
+        baseline="cvxpy + SCS, eps 1e-8",
+        seconds=own.seconds,
+        baseline_seconds=other,
+        ratio=other / own.seconds,
+        compile_seconds=own.compile_seconds,
+        baseline_compile_seconds=0.0,
+        gflops=None,
+        peak_share=None,
+        peak_bytes=peak_bytes(lambda: solve(problem)),
+        note=f"gap {solution.gap:.1e}, rank {solution.rank}, {solution.num_steps} Newton steps; {note}",
+    )
+
+
+def compare_path(problem: Problem, *, repeats: int) -> Record:
+    """`solve_path` over a decade of decays beside one `solve` after the other."""
+    lams = [float(problem.lam) * factor for factor in _PATH]
+    own, other = interleaved(
+        [lambda: solve_path(problem, lams), lambda: [solve(problem.with_lam(lam)) for lam in lams]], repeats
+    )
+    worst = max(solution.gap for solution in own.value)
+    steps = [sum(solution.num_steps for solution in run.value) for run in (own, other)]
+    return Record(
+        job="optimum",
+        case=f"path of {len(lams)} decays",
+        baseline="one solve after the other",
+        seconds=own.seconds,
+        baseline_seconds=other.seconds,
+        ratio=other.seconds / own.seconds,
+        compile_seconds=own.compile_seconds,
+        baseline_compile_seconds=other.compile_seconds,
+        gflops=None,
+        peak_share=None,
+        peak_bytes=None,
+        note=f"largest gap {worst:.1e}; {steps[0]} Newton steps against {steps[1]}",
+    )
