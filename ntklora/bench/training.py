@@ -80,7 +80,8 @@ def bench_training(
         for name, build in settings().items()
         for precision in ("float64", "float32")
     ]
-    curve = width_curve(widths, rank=rank, instances=max(instances // 16, 1), steps=steps, repeats=repeats)
+    # Many steps of few instances: what is done once would drown them at the largest width.
+    curve = width_curve(widths, rank=rank, instances=max(instances // 16, 1), steps=25 * steps, repeats=repeats)
     return [*records, *(_record_of(point, curve[0]) for point in curve)]
 
 
@@ -164,7 +165,7 @@ def _instances(op: TangentOperator, precision: str, rank: int, instances: int) -
     ((m, n),) = op.shapes.values()
     # λ_max without the gradient matrix, which is 2 GiB at a width of 16,384.
     (block,) = op.blocks.values()
-    problem = problem.with_lam(0.01 * float(adjoint_norm(block, -y / len(y))))
+    problem = problem.with_lam(0.01 * float(adjoint_norm(block, jnp.asarray(-y / len(y)))))
     u, v = rng.standard_normal((instances, m, rank)) / m**0.5, rng.standard_normal((instances, n, rank)) / n**0.5
     cast = jax.tree.map(lambda x: jnp.asarray(x, precision), problem)
     return cast, jnp.asarray(u, precision), jnp.asarray(v, precision)

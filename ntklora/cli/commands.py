@@ -79,6 +79,18 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """Time the jobs of the simulator beside the best other way to do them: seconds, ratios, memory; nothing fails."""
+
+    jobs: conf.Positional[tuple[str, ...]] = ()
+    """ntk, endpoints, training, optimum; all of them when none is given."""
+    quick: bool = False
+    """A small case of each, to see that it runs: its times say nothing."""
+    json: bool = False
+    """One JSON document on standard output."""
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Look at this installation: versions, devices, precision, caches, and whether results can be written."""
 
@@ -94,5 +106,6 @@ Command = (
     | Annotated[Sweep, conf.subcommand("sweep", description="A sweep: plan it, run it, look at it, compare it.")]
     | Annotated[Reproduce, conf.subcommand("reproduce")]
     | Annotated[Figures, conf.subcommand("figures")]
+    | Annotated[Bench, conf.subcommand("bench")]
     | Annotated[Doctor, conf.subcommand("doctor")]
 )
