@@ -10,6 +10,8 @@ from time import perf_counter
 
 import pytest
 
+from ntklora.sweeps.executors import Processes
+from ntklora.sweeps.runner import Request, run_sweeps
 from ntklora.sweeps.store import Store
 from ntklora.sweeps.store.shard import SCHEMA, Header, table_of, write_shard
 from ntklora.sweeps.sweep import Sweep
@@ -61,11 +63,12 @@ def test_a_hundred_thousand_cells_are_decided_within_two_seconds(tmp_path):
     print(f"12,500 shards read without an index: {perf_counter() - start:.2f} s")
 
     def decide():
-        """As a run that begins: cells, keys, index, what is missing."""
-        return Store(folder).missing(Sweep(experiment, asked.grids), retry_failed=True)
+        """A run that finds nothing to do: claim, cells, keys, index, what is missing, the tally."""
+        request = Request(Sweep(experiment, asked.grids), "gone.py:experiment", Store(folder))
+        return run_sweeps([request], Processes(1), retry_failed=True)
 
-    taken, missing = seconds("100,000 cells decided", decide)
-    assert missing == []
+    taken, tallies = seconds("100,000 cells decided", decide)
+    assert tallies["shelf"] == (100_000, 0, 0, False, 0)
     assert taken < 2
 
 
