@@ -5,14 +5,13 @@ a kill meets it.
 """
 
 import argparse
-import io
 import time
 from pathlib import Path
 
 from ntklora.sweeps.cluster import DaskCluster
 from ntklora.sweeps.executors import Processes
 from ntklora.sweeps.runner import Request, run_sweeps
-from ntklora.sweeps.store import Store, shard
+from ntklora.sweeps.store import Store
 from ntklora.sweeps.sweep import Sweep
 from tests.sweeps.trials import experiment
 
@@ -27,22 +26,17 @@ def storm_sweep(log, cells):
     return Sweep(experiment, [grid])
 
 
-def write_slowly(write):
-    """Parquet's writer, in pieces."""
-
-    def slow(table, path, **options):
-        whole = io.BytesIO()
-        write(table, whole, **options)
-        content = whole.getvalue()
-        size = len(content) // PIECES + 1
+def write_slowly(path, content):
+    """In place of `Path.write_bytes`: a shard in pieces."""
+    pieces, pause = (PIECES, SLOWLY) if path.suffix == ".parquet" else (1, 0.0)
+    if pause:
         print("writing", flush=True)
-        with Path(path).open("wb") as file:
-            for start in range(0, len(content), size):
-                file.write(content[start : start + size])
-                file.flush()
-                time.sleep(SLOWLY)
-
-    return slow
+    size = len(content) // pieces + 1
+    with path.open("wb") as file:
+        for start in range(0, len(content), size):
+            file.write(content[start : start + size])
+            file.flush()
+            time.sleep(pause)
 
 
 def main():
@@ -54,7 +48,7 @@ def main():
     parser.add_argument("--slow", action="store_true")
     options = parser.parse_args()
     if options.slow:
-        shard.pq.write_table = write_slowly(shard.pq.write_table)
+        Path.write_bytes = write_slowly
     executor = DaskCluster(scheduler_file=options.scheduler) if options.scheduler else Processes(2)
     sweep = storm_sweep(options.log, options.cells)
     run_sweeps([Request(sweep, "tests.sweeps.trials:one_by_one", Store(options.folder))], executor)

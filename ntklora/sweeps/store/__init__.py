@@ -4,7 +4,7 @@
     DIR/manifest.json        the runs that wrote here, each with its provenance             `manifest`
     DIR/shards/*.parquet     some rows each, whole or absent, never changed                 `shard`
     DIR/.index               which key lies where: a cache, safe to delete                  `index`
-    DIR/set_aside/           what could not be read, or contradicts what was stored         `folder`
+    DIR/set_aside/           what could not be read, or contradicts what was stored         `damage`
 
 Measured with kill -9 while writing: one growing parquet file was never readable afterwards, a shard per chunk
 (temporary file, fsync, rename) always. Reading never computes.

@@ -14,14 +14,13 @@ from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.store import manifest, spec_file
 from ntklora.sweeps.store.agreement import Disagreement, disagreement
 from ntklora.sweeps.store.claim import claim, set_aside
+from ntklora.sweeps.store.damage import find_damage, other_versions
 from ntklora.sweeps.store.index import Index, Place, digest_of
 from ntklora.sweeps.store.shard import (
-    ARROW_TYPES,
     SCHEMA,
     Damage,
     Header,
     Shard,
-    column_text,
     measured_names,
     read_shard,
     table_of,
@@ -138,22 +137,7 @@ class Store:
         Shards of another version are no damage (`other_versions`). Errors: `ValueError` for a folder without a
         specification.
         """
-        index, spec = self.look(), self.spec()
-        columns = {column_text(column.name, ARROW_TYPES[column.kind]) for column in spec.columns}
-        found = list(index.damaged)
-        for each in index.known.values():
-            if each.experiment != spec.experiment:
-                found.append(Damage(each.name, f"is of experiment {each.experiment}"))
-            elif each.version == spec.version and not columns <= set(each.columns.splitlines()):
-                found.append(
-                    Damage(
-                        each.name,
-                        f"has other columns of version {each.version}: {', '.join(each.columns.splitlines())}",
-                    )
-                )
-            elif earlier := index.contradictions.get(each.name):
-                found.append(Damage(each.name, f"holds other numbers for a cell than {earlier}"))
-        return found
+        return find_damage(self.look(), self.spec())
 
     def set_aside_damaged(self) -> list[Damage]:
         """Move what is damaged to `set_aside/`, so that its cells are computed again; name it."""
@@ -166,12 +150,7 @@ class Store:
 
     def other_versions(self) -> dict[str, int]:
         """The shards of other versions of the experiment, whose rows are kept and not shown, and their versions."""
-        spec, known = self.spec(), self.look().known.values()
-        return {
-            each.name: each.version
-            for each in known
-            if each.experiment == spec.experiment and each.version != spec.version
-        }
+        return other_versions(self.look(), self.spec())
 
     def to_xarray(self) -> xr.Dataset:
         """Every requested cell as labelled arrays (`ntklora.sweeps.view`). Errors: `ValueError`."""

@@ -133,7 +133,8 @@ class Index:
         if not self._looked:
             self.look()
             return
-        for entry in self._entries(self.known):
+        seen = {*self.known, *(damage.shard for damage in self.damaged)} if self.damaged else self.known
+        for entry in self._entries(seen):
             self._read(entry.name)
 
     def add(self, path: Path, shard: Shard) -> None:
