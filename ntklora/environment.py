@@ -6,6 +6,8 @@ import os
 import platform
 from contextlib import suppress
 from hashlib import sha256
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 # XLA's CPU backend (jaxlib 0.10.2; not seen on 0.12) runs independent operations at once, and two batched LAPACK calls
@@ -26,6 +28,26 @@ def prepare_environment() -> None:
     if _XLA_IN_ORDER.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_XLA_IN_ORDER}".strip()
     _keep_compiled_programs()
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def num_processes() -> int:
+    """How many processes compute side by side, unless a person says otherwise: one per core, one with an accelerator.
+
+    A process takes all of an accelerator's memory. Told without importing JAX: by `JAX_PLATFORMS` where it is set, else
+    by whether a plugin for one is installed.
+    """
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms:
+        accelerated = platforms != "cpu"
+    else:
+        accelerated = bool(entry_points(group="jax_plugins")) or find_spec("libtpu") is not None
+    return 1 if accelerated else num_cores()
 
 
 def programs_folder() -> Path:

@@ -8,7 +8,6 @@ depend on which.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ntklora.environment import num_cores
 from ntklora.problem.problem import Problem
 from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
 from ntklora.solvers.newton import DEFAULT
@@ -34,7 +34,7 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     starts = len(lams)
     minimize: Callable[..., Ends]
     if jax.default_backend() == "cpu":
-        queue, threads, minimize = _QUEUE, min(_num_cores(), starts), minimize_each
+        queue, threads, minimize = _QUEUE, min(num_cores(), starts), minimize_each
     else:
         queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
     calls = max(threads, -(-starts // queue))
@@ -68,12 +68,6 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     ends = jax.tree.map(gathered, *parts)
     cut_u, cut_v = ({k: x[:, :, : u[k].shape[2]] for k, x in factor.items()} for factor in (ends.u, ends.v))
     return ends._replace(u=cut_u, v=cut_v)
-
-
-def _num_cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _padded(factor: np.ndarray, padding: int) -> np.ndarray:

@@ -21,7 +21,7 @@ class Verify:
     profile: Profile = Profile.default
     """How much work."""
     jobs: int | None = None
-    """Processes; one per core when not given."""
+    """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
 
@@ -57,7 +57,7 @@ class Reproduce:
     force: bool = False
     """Compute everything again."""
     jobs: int | None = None
-    """Processes; one per core when not given."""
+    """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
 
@@ -73,7 +73,7 @@ class Figures:
     out: Path | None = None
     """Folder of the results; results/<profile> when not given."""
     jobs: int | None = None
-    """Processes; one per core when not given."""
+    """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
 

@@ -42,7 +42,7 @@ def reference_of(experiment: Experiment) -> str:
 def compute(
     experiments: Sequence[Experiment], profile: Profile, results: Path, *, jobs: int | None, force: bool = False
 ) -> dict[str, Tally]:
-    """Run what is missing of each experiment, failed cells included, in `jobs` worker processes (None: one per core).
+    """Run what is missing of each experiment, failed cells included, in `jobs` worker processes (None: `num_processes`).
 
     Ctrl-C keeps what is done and ends with the command that goes on.
     """
@@ -59,7 +59,7 @@ def compute(
 
 
 def processes(jobs: int | None) -> Processes:
-    """Worker processes, one per core for None."""
+    """Worker processes, `num_processes` for None."""
     if jobs is not None and jobs < 1:
         raise Mistake(f"--jobs is {jobs}: at least 1 process")
     return Processes(jobs)

@@ -5,11 +5,11 @@ Whoever it is, all end in `run_chunk` with the same chunks, and give the same ro
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ntklora.environment import num_processes
 from ntklora.sweeps.agenda import Agenda, Order, Ticket
 from ntklora.sweeps.crew import Crew
 from ntklora.sweeps.experiment import Row
@@ -59,12 +59,12 @@ class ThisProcess:
 
 
 class Processes:
-    """Worker processes on this host, `jobs` of them (None: one per core), with limits of time and memory."""
+    """Worker processes on this host, `jobs` of them (None: `num_processes`), with limits of time and memory."""
 
     def __init__(self, jobs: int | None = None) -> None:
         if jobs is not None and jobs < 1:
             raise ValueError(f"{jobs} processes: at least 1 is needed")
-        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.jobs = jobs or num_processes()
         self._device: dict[str, Any] = {}
 
     def run(self, orders: Sequence[Order], stopping: Stopping) -> Rows:

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ntklora.environment import processor_digest
+from ntklora.environment import num_cores, processor_digest
 from ntklora.version import __version__
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "pyarrow", "matplotlib", "scikit-learn")
@@ -53,7 +53,7 @@ def device_in_use() -> dict[str, Any]:
     """
     found: dict[str, Any] = {
         "processor": processor_digest(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": num_cores(),
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
     }
     if "jax" in sys.modules:

@@ -41,7 +41,7 @@ class Plan:
     pilot: int = 3
     """Groups whose cells are timed; 0 for none."""
     jobs: Jobs = None
-    """Processes to plan for; one per core when not given."""
+    """Processes to plan for; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
 
@@ -64,7 +64,7 @@ class Run:
     shard: Annotated[str | None, conf.arg(metavar="I/N")] = None
     """Compute the I-th of N pieces, counted from 1; the pieces may run at once, on any hosts that share the folder."""
     jobs: Jobs = None
-    """Processes; one per core when not given."""
+    """Processes; one per core when not given, one in all with an accelerator."""
     scheduler: Annotated[str | None, conf.arg(metavar="ADDRESS")] = None
     """Compute on the workers of this Dask scheduler, such as tcp://host:8786."""
     scheduler_file: Annotated[Path | None, conf.arg(metavar="FILE")] = None
@@ -119,7 +119,7 @@ class Recheck:
     seed: int = 0
     """Seed of the draw."""
     jobs: Jobs = None
-    """Processes; one per core when not given."""
+    """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake, Unfinished
 from ntklora.cli.sweep.commands import Plan
 from ntklora.cli.sweep.specified import specification_of
 from ntklora.cli.sweep.words import number
+from ntklora.environment import num_processes
 from ntklora.sweeps.chunk import Group, plan_groups
 from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.crew import WorkersFail
@@ -26,7 +26,7 @@ def run(options: Plan) -> Answer:
     """Count, then time a few cells of what is missing; exit status 3 when a cell of the pilot failed."""
     if options.pilot < 0 or (options.jobs is not None and options.jobs < 1):
         raise Mistake("--pilot counts groups, --jobs processes: at least 0 and 1")
-    jobs = options.jobs or len(os.sched_getaffinity(0))
+    jobs = options.jobs or num_processes()
     specification = specification_of(options)
     sweep = specification.sweep
     document: dict[str, Any] = {
