@@ -42,7 +42,7 @@ def reference_of(experiment: Experiment) -> str:
 def compute(
     experiments: Sequence[Experiment], profile: Profile, results: Path, *, jobs: int | None, force: bool = False
 ) -> dict[str, Tally]:
-    """Run what is missing of each experiment, failed cells included, in `jobs` worker processes (None: `num_processes`).
+    """Run what is missing of each experiment, failed cells included, in `jobs` worker processes.
 
     Ctrl-C keeps what is done and ends with the command that goes on.
     """

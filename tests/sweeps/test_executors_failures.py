@@ -127,7 +127,8 @@ def test_stopping_lets_the_running_chunks_finish_and_starts_no_other():
     seen = []
     for _, row in Processes(2).run([asked], lambda: bool(seen)):
         seen.append(row["seed"])
-    assert sorted(seen) in ([0, 1, 2, 3], sorted([0, 1, 2, 3, *range(20, 24)]))
+    # The first chunk of the front half, of the rear half (the second process may be the first to start), or both.
+    assert sorted(seen) in ([*range(4)], [*range(20, 24)], [*range(4), *range(20, 24)])
 
 
 def test_closing_ends_the_processes_at_once():
