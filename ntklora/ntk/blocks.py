@@ -22,7 +22,7 @@ def block_length(examples: int, rows_each: int, most: int) -> int:
     """Examples in a block of `rows_each` rows for each example, at most `most` examples, all blocks alike.
 
     >>> block_length(64, 10, 1000), block_length(30, 10, 1000), block_length(1000, 10, 1000), block_length(64, 10, 4)
-    (16, 15, 63, 4)
+    (16, 10, 63, 4)
     """
     length = min(max(-(-examples // BLOCKS), -(-FEWEST_ROWS // rows_each)), max(1, MOST_ROWS // rows_each), examples)
     blocks = -(-examples // max(1, min(length, most)))
@@ -34,10 +34,17 @@ def block_pairs(blocks: tuple[int, int], symmetric: bool) -> np.ndarray:
     return np.array([(i, j) for i in range(blocks[0]) for j in range(blocks[1]) if i <= j or not symmetric])
 
 
-def fill_kernel(block: Callable[[Any, Any, Any], Array], like: Any, blocks: tuple[int, int], symmetric: bool) -> Array:
+def fill_kernel(
+    block: Callable[[Any, Any, Any], Array],
+    like: Any,
+    blocks: tuple[int, int],
+    symmetric: bool,
+    unrolled: int = UNROLLED,
+) -> Array:
     """`(blocks₀·n₀, blocks₁·n₁, ...)` from `block(i, j, p) -> (n₀, n₁, ...)`, whose shape and type are `like`.
 
-    `p` numbers the `block_pairs`. If `symmetric`, `Θ_ji,lk = Θ_ij,kl` holds exactly.
+    `p` numbers the `block_pairs`; more of them than `unrolled` are a loop. If `symmetric`, `Θ_ji,lk = Θ_ij,kl` holds
+    exactly.
     """
     numbered = [(p, int(i), int(j)) for p, (i, j) in enumerate(block_pairs(blocks, symmetric))]
     n0, n1, *rest = like.shape
@@ -47,7 +54,7 @@ def fill_kernel(block: Callable[[Any, Any, Any], Array], like: Any, blocks: tupl
         p, i, j = pair
         return _put(kernel, block(i, j, p), i, j), None
 
-    if len(numbered) <= UNROLLED:
+    if len(numbered) <= unrolled:
         for pair in numbered:
             kernel, _ = write(kernel, pair)
     else:

@@ -64,7 +64,7 @@ class Reading(NamedTuple):
 
         blocks = (jax.tree.leaves(left)[0].shape[0], jax.tree.leaves(right)[0].shape[0])
         like = jax.eval_shape(lambda: block(0, 0, 0))
-        return fill_kernel(block, like, blocks, x2 is None)
+        return fill_kernel(block, like, blocks, x2 is None, unrolled=0)
 
     def _of_batches(self, x1: Any, x2: Any) -> Array:
         """The kernel of examples whose operands fit into memory."""
