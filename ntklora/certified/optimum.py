@@ -32,6 +32,8 @@ Matrices = dict[str, Any]
 
 # Rounds of Newton and lifting.
 _MAX_ROUNDS = 40
+# Share of a fresh start that a warm one gets: with a hundredth some columns stayed at zero, and lifting had to do it.
+_STIR = 0.1
 
 
 def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
@@ -54,7 +56,7 @@ def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
 
 
 def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, tolerance: float = 1e-8) -> list[Solution]:
-    """`solve` at every weight decay in `lams`, in their order; the first runs of all share one batched call.
+    """`solve` at every weight decay in `lams`, in their order; each starts from the solution at a larger one.
 
     Errors: `ValueError` unless JAX's x64 flag is on, or for a decay below zero or not finite.
     """
@@ -93,21 +95,58 @@ def _without_decay(problem: Problem, tolerance: float) -> Solution:
 
 
 def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[Solution]:
+    """The largest decay first, then in rounds the decays between and beyond those that are solved, twice as many each.
+
+    Every round is one batched call, and every start in it is the solution at the nearest larger decay already known:
+    on digits and Gaussian features a decade in eight decays takes a half to a third of the steps of eight fresh starts.
+    """
     reduction = reduce_problem(problem) if problem.perturbation is None else None
     small = problem if reduction is None else reduction.problem
-    u, v = _small_start(small)
-    many_u, many_v = ({k: np.stack([x] * len(lams)) for k, x in factor.items()} for factor in (u, v))
-    ends = run_newton(small, lams, many_u, many_v)
-    solutions = []
-    for row, lam in enumerate(lams):
-        first = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
-        u, v, num_steps = _climb(small.with_lam(lam), *first, tolerance)
-        num_steps += int(ends.num_steps[row])
+    fresh = _small_start(small)
+    order = np.argsort(lams)[::-1]
+    places, known = [0], [fresh]
+    factors: dict[int, tuple[Matrices, Matrices]] = {}
+    steps: dict[int, int] = {}
+    stride = 1 << (len(lams) - 1).bit_length()
+    while places:
+        rows = [lams[order[place]] for place in places]
+        ends = run_newton(
+            small, rows, *({k: np.stack([x[side][k] for x in known]) for k in fresh[0]} for side in (0, 1))
+        )
+        for row, place in enumerate(places):
+            first = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
+            u, v, more = _climb(small.with_lam(rows[row]), *first, tolerance)
+            factors[place], steps[place] = (u, v), int(ends.num_steps[row]) + more
+        stride //= 2
+        places = list(range(stride, len(lams), 2 * stride)) if stride else []
+        known = _same_columns([_stirred(factors[place - stride], fresh) for place in places])
+    solutions = {}
+    for place, index in enumerate(order):
+        u, v = factors[place]
         if reduction is not None:
             u, v = (small.op.as_dict(x) for x in reduction.lift_factors(small.op.like(u), small.op.like(v)))
         deltas = {name: u[name] @ v[name].T for name in u}
-        solutions.append(solution_of(problem.with_lam(lam), deltas, (u, v), tolerance, num_steps))
-    return solutions
+        solutions[index] = solution_of(problem.with_lam(lams[index]), deltas, (u, v), tolerance, steps[place])
+    return [solutions[index] for index in range(len(lams))]
+
+
+def _stirred(at: tuple[Matrices, Matrices], fresh: tuple[Matrices, Matrices]) -> tuple[Matrices, Matrices]:
+    """A solution with a share of the fresh start added, so that no column stays zero: a smaller decay needs more."""
+
+    def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return x + _STIR * np.pad(y, ((0, 0), (0, x.shape[1] - y.shape[1])))
+
+    return tuple({k: add(x, y[k]) for k, x in factor.items()} for factor, y in zip(at, fresh))  # type: ignore[return-value]
+
+
+def _same_columns(starts: list[tuple[Matrices, Matrices]]) -> list[tuple[Matrices, Matrices]]:
+    """Columns of zeros for those that have fewer: lifting may have given some of them more."""
+
+    def pad(factor: Matrices) -> Matrices:
+        most = {k: max(u[k].shape[1] for u, _ in starts) for k in factor}
+        return {k: np.pad(x, ((0, 0), (0, most[k] - x.shape[1]))) for k, x in factor.items()}
+
+    return [(pad(u), pad(v)) for u, v in starts]
 
 
 def _climb(problem: Problem, u: Matrices, v: Matrices, tolerance: float) -> tuple[Matrices, Matrices, int]:
