@@ -7,9 +7,10 @@ everything that the last bits depend on is on record and the same here:
     the program         XLA's flags; for cells computed together, the cut of the sweep into chunks
     the machine         the kind of processor, the cores and BLAS threads in use, JAX's platform and kind of device
 
-Names of hosts are never stored, and a name would say less: another host of the same kind gives the same bits, the same
-host with fewer cores need not. Where something differs or is not known, numbers agree to the square root of the
-precision, everything else exactly. Verdicts of a float32 sweep are checked once more in float64.
+On a GPU the flags must ask for the same bits each time: XLA chooses algorithms there by timing them, and sums as
+threads come. Names of hosts are never stored, and a name would say less: another host of the same kind gives the same
+bits, the same host with fewer cores need not. Where something differs or is not known, numbers agree to the square root
+of the precision, everything else exactly. Verdicts of a float32 sweep are checked once more in float64.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ FOLDER = "rechecks"
 # The square root of the machine epsilon: iterations carry rounding that far, a change of the mathematics farther.
 TOLERANCE = {"float64": 2.0**-26, "float32": 2.0**-11.5}
 
+_REPEATABLE_GPU = "--xla_gpu_deterministic_ops=true"
 _MACHINE = ("processor", "cores", "blas_threads", "platform", "kind")
 
 
@@ -153,6 +155,8 @@ def _why_not_bitwise(
         for name in _MACHINE:
             if then.get(name) != today.get(name) or (name == "processor" and then.get(name) is None):
                 return f"{_WORDS[name]} was {then.get(name) or 'not recorded'}, it is {today.get(name)}"
+    if here["device"].get("platform") == "gpu" and _REPEATABLE_GPU not in here["xla_flags"].split():
+        return f"a GPU repeats no bits without {_REPEATABLE_GPU} in XLA_FLAGS"
     return None
 
 

@@ -115,6 +115,16 @@ def test_other_code_need_not_give_the_same_bits(tmp_path, committed, now, reason
     assert (one.comparison, one.agrees, one.reason) == ("tolerance 1.5e-08", True, reason)
 
 
+def test_a_gpu_repeats_bits_only_where_it_was_told_to(tmp_path, committed):
+    there = {"processor": "p", "cores": 2, "platform": "gpu", "kind": "k"}
+    committed.setattr("ntklora.sweeps.executors.device_in_use", lambda: there)
+    for flags, comparison in (("", "tolerance 1.5e-08"), ("--xla_gpu_deterministic_ops=true", "bitwise")):
+        committed.setenv("XLA_FLAGS", flags)  # JAX has read it already
+        store, _ = stored(tmp_path / comparison[:4])
+        (one,) = recheck(store, ThisProcess(), count=1, seed=0)
+        assert (one.comparison, one.agrees) == (comparison, True)
+
+
 def test_verdicts_of_a_float32_sweep_are_checked_in_float64(tmp_path):
     store, sweep = stored(tmp_path, "float32")
     (row,) = store.rows([sweep.keys[4]])
