@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,16 +63,21 @@ class DaskCluster:
         return self._device
 
     def run(self, orders: Sequence[Order], stopping: Stopping) -> Rows:
-        """See `Executor`. Errors: also `ValueError` without the extra `cluster`, or where no scheduler answers."""
+        """See `Executor`. Errors: also `ValueError` without the extra `cluster`, or where no scheduler answers;
+        `WorkersFail` where it is lost.
+        """
         one_numerics(orders)
         client = self._connect()
         state = _State(client, Agenda(orders), uuid4().hex)
         try:
             yield from self._run(state, stopping)
+        except (OSError, CancelledError) as error:  # what Dask's client makes of it
+            raise WorkersFail(f"the Dask scheduler is gone ({type(error).__name__})") from error
         finally:
-            with suppress(OSError, TimeoutError):  # the scheduler may be what was lost
-                client.cancel(list(state.running))
-                client.run(end, state.run, on_error="ignore")
+            if client.status == "running":  # the scheduler may be what was lost
+                with suppress(OSError, TimeoutError, CancelledError):
+                    client.cancel(list(state.running))
+                    client.run(end, state.run, on_error="ignore")
             client.close()
 
     def _run(self, state: _State, stopping: Stopping) -> Rows:
@@ -97,18 +103,24 @@ class DaskCluster:
                 sleep(_LISTING / 5)
 
     def _collect(self, state: _State, future: Any) -> Rows:
-        seat, part = state.running.pop(future)
+        """The rows of a future that is done; it stays where it is when its worker went before they were fetched."""
+        seat, part = state.running[future]
         if future.status == "finished":
-            result: Result = future.result()
+            try:
+                result: Result = future.result(timeout=_LISTING)
+            except TimeoutError:
+                return
+            del state.running[future]
             self._device = common_device(self._device, result.device)
             state.widths[seat.address] = result.width
             for row in result.rows:
                 yield part.ticket, row
-        elif future.status == "error" and isinstance(future.exception(), ValueError | WorkersFail):
-            raise future.exception()
         elif future.status == "error":
+            del state.running[future]
+            if isinstance(error := future.exception(), ValueError | WorkersFail):
+                raise error
             yield from _lose(state, part)  # Dask's own: the worker went while it was asked
-        else:
+        elif future.status == "cancelled":
             raise WorkersFail("the Dask scheduler is gone")
 
     def _connect(self) -> Any:

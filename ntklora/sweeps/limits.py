@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds of one cell, and GiB of resident memory of the process that computes it; None: no limit."""
+    """Seconds of one cell, and GiB of resident memory of the process that computes it; None: no limit.
+
+    The first cell of a shape is compiled in its time; finding the experiment and importing JAX is not counted.
+    """
 
     seconds: float | None = None
     memory: float | None = None

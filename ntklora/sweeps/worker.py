@@ -23,31 +23,36 @@ def main(descriptor: int) -> None:
     prepare_environment()
     os.set_inheritable(descriptor, False)  # else a program that a cell starts would hold the line open
     sys.stdout = sys.stderr  # standard output belongs to the answer of the runner's command
-    connection = Connection(descriptor)
-    inbox: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_listen, args=(connection, inbox), daemon=True).start()
-    with suppress(BrokenPipeError, ConnectionResetError):  # the runner is gone
-        _serve(connection, inbox)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the runner is gone
+        _serve(Connection(descriptor))
 
 
 def _listen(connection: Connection, inbox: SimpleQueue[Any]) -> None:
     """Take what comes; end the process when nothing can come any more, though a cell may be running."""
+    status = 1
     try:
         while True:
             inbox.put(connection.recv())
     except (EOFError, OSError):
-        os._exit(0)
+        status = 0
+    finally:
+        os._exit(status)
 
 
-def _serve(connection: Connection, inbox: SimpleQueue[Any]) -> None:
+def _serve(connection: Connection) -> None:
+    # All imports before the listener starts: it imports what a message is made of, and a module that two threads import
+    # at once may be seen half made.
     from ntklora.sweeps.messages import Compute, Computed, Finished, Load, Loaded, Refused
     from ntklora.sweeps.numerics import set_numerics
-    from ntklora.sweeps.provenance import device_in_use
+    from ntklora.sweeps.provenance import device_in_use, revision
     from ntklora.sweeps.reference import find_experiment
     from ntklora.sweeps.run_chunk import num_devices, run_chunk
 
-    numerics = inbox.get().numerics
+    numerics = connection.recv().numerics
     set_numerics(numerics)
+    revision()  # kept: not in the time of the first cell
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     while True:
         message = inbox.get()
         if isinstance(message, Load):

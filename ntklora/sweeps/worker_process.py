@@ -21,6 +21,8 @@ from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.verdict import Loss
 
 _GIB = 2.0**30
+# Several processes may share a GPU: none takes most of its memory in advance, unless the user has set so.
+_SHARING = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 _ENDING = 2.0  # seconds that a process may take from closing its line to its end
 
 
@@ -37,7 +39,7 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": where},
+            env={**_SHARING, **os.environ, "PYTHONPATH": where},
             process_group=0,
         )
         theirs.close()

@@ -100,24 +100,32 @@ def test_failed_cells_give_status_3_and_are_tried_again(shipped, tmp_path, capsy
     assert (done.status, done.document["experiments"]["ladder"]["computed"]) == (0, 2)
 
 
-def test_ctrl_c_keeps_what_is_done_and_prints_the_command_that_goes_on(shipped, tmp_path):
-    shipped(pause=0.3)
+@pytest.mark.parametrize("signals", [1, 2])
+def test_ctrl_c_keeps_what_is_done_and_prints_the_command_that_goes_on(shipped, tmp_path, signals):
+    """Once: the running chunk of two is finished. Twice: it is left, and its finished cells are kept."""
+    shipped(pause=0.3 if signals == 1 else 2.0)
     code = HERE.format(root=str(ROOT), shipped=str(tmp_path / "shipped"))
     command = ["reproduce", "--jobs", "1", "--profile", "smoke", "--out", str(tmp_path / "out")]
     arguments = [sys.executable, "-c", code, *command]
     running = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = Path(tmp_path / "log")
-    for _ in range(600):
-        if log.exists() and len(computed(tmp_path)) >= 2:
+    begun = 3 if signals == 1 else 2
+    for _ in range(1200):
+        if log.exists() and len(computed(tmp_path)) >= begun:
             break
         time.sleep(0.05)
-    os.kill(running.pid, signal.SIGINT)
+    for _ in range(signals):
+        os.kill(running.pid, signal.SIGINT)
+        time.sleep(0.2)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "Traceback" not in err
+    assert "Ctrl-C again stops at once" in err
     assert "reproduce --jobs 1 --profile smoke --out" in err.splitlines()[-1]
     assert out == ""
-    done = len(computed(tmp_path))
-    assert 2 <= done < 6
+    done = computed(tmp_path)
+    assert len(done) == (4 if signals == 1 else 2)
+    shipped()
     assert subprocess.run(arguments, capture_output=True).returncode == 0
-    assert sorted(computed(tmp_path)) == [str(seed) for seed in range(6)]
+    again = computed(tmp_path)[len(done) :]
+    assert again == (["4", "5"] if signals == 1 else ["1", "2", "3", "4", "5"])

@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from distributed import Client
+
 ROOT = Path(__file__).parents[2]
 _DASK = [sys.executable, "-m", "dask"]
 
@@ -31,6 +33,14 @@ class Cluster:
         process = subprocess.Popen([*_DASK, *map(str, arguments)], cwd=ROOT, stdout=self._log, stderr=self._log)
         self._processes.append(process)
         return process
+
+    def wait_for(self, workers):
+        """Until so many are there."""
+        with Client(scheduler_file=str(self.file), set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=60)
+
+    def lose_scheduler(self):
+        self._processes[0].kill()
 
     def stop(self):
         for process in reversed(self._processes):

@@ -75,7 +75,7 @@ def test_cells_computed_together_are_halved_down_to_the_bad_one(tmp_path):
 
 
 def test_cells_computed_together_have_the_time_of_all_of_them():
-    slow = order("together", {"seed": range(4), "pause": 0.4}, limits=Limits(seconds=1.0))
+    slow = order("together", {"seed": range(4), "pause": 0.6}, limits=Limits(seconds=2.0))
     assert statuses(rows_of(slow, Processes(1))) == {"ok": {CellStatus.ok}}
 
 

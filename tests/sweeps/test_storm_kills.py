@@ -38,7 +38,8 @@ class Storm:
     def start(self, *options, **pipes):
         """The runner, as a process."""
         command = [sys.executable, "-m", "tests.sweeps.storming", self.store.folder, self.log, self.cells, *options]
-        return subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.DEVNULL, text=True, **pipes)
+        with (self.folder / "said").open("a") as said:
+            return subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=said, text=True, **pipes)
 
     def computed_since(self):
         """Keys of the cells whose computation began since this was last asked."""
@@ -46,6 +47,10 @@ class Storm:
         new, self.read = text[self.read :], len(text)
         place = {(cell["what"], cell["seed"]): i for i, cell in enumerate(self.sweep.cells)}
         return [self.sweep.keys[place[what, int(seed)]] for what, seed, _ in map(str.split, new.splitlines())]
+
+    def said(self):
+        """What the runners have said last."""
+        return (self.folder / "said").read_text()[-3000:]
 
     def check(self):
         """What was stored at the last check has not been computed since."""
@@ -56,7 +61,7 @@ class Storm:
     def finish(self, *options):
         """Let it run to the end, unless it is there, and compare with an unbroken run."""
         runner = self.start(*options, stdout=subprocess.DEVNULL)
-        assert runner.wait(timeout=120) == 0
+        assert runner.wait(timeout=120) == 0, self.said()
         self.check()
         keys = [key for path in (self.store.folder / "shards").glob("[!.]*.parquet") for key in keys_in(path)]
         assert sorted(keys) == sorted(self.sweep.keys), "a cell is lost or doubled"
@@ -119,11 +124,12 @@ def test_the_runner_is_killed_while_it_writes_a_shard(tmp_path, kills):
         for path in left:
             path.unlink()  # counted
         storm.check()
+        assert runner.returncode in (0, -signal.SIGKILL), storm.said()
         if runner.returncode == 0:
             storm.finish()
             storm, sweeps = Storm(tmp_path / str(sweeps), 80), sweeps + 1
     storm.finish()
-    assert cut >= kills // 2, "the kills have missed the writing"
+    assert cut >= kills // 2, f"{cut} of {kills} kills met the writing"
 
 
 @pytest.mark.parametrize("kills", [3, MANY])
@@ -139,7 +145,7 @@ def test_dasks_workers_are_killed(tmp_path, kills):
                 time.sleep(0.05)
             time.sleep(moments.uniform(0.1, 0.8))
             if runner.poll() is not None:
-                assert runner.returncode == 0
+                assert runner.returncode == 0, storm.said()
                 storm.finish(*options)
                 storm, sweeps = Storm(tmp_path / str(sweeps), 240), sweeps + 1
                 runner = storm.start(*options, stdout=subprocess.DEVNULL)
@@ -148,5 +154,5 @@ def test_dasks_workers_are_killed(tmp_path, kills):
             os.kill(victim.pid, signal.SIGKILL)
             victim.wait()
             workers.append(cluster.worker("--no-nanny"))
-        assert runner.wait(timeout=120) == 0
+        assert runner.wait(timeout=120) == 0, storm.said()
         storm.finish(*options)
