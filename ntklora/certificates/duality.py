@@ -140,9 +140,9 @@ def kernel_dual(problem: Problem, z: Array, basis: np.ndarray) -> np.ndarray:
     """
     alpha, factor = dual_vector(problem, z), problem.loss.hessian_factor(z, problem.y)
     n, k = alpha.shape
-    weighted = np.einsum("ijd,ijk->ikd", basis.reshape(n, k, -1), factor).reshape(n * k, -1)
+    weighted = np.einsum("ijd,ijk->ikd", basis.reshape(n, k, -1), factor).reshape(-1, basis.shape[1])
     beta, *_ = np.linalg.lstsq(weighted.T, -basis.T @ alpha.ravel(), rcond=None)
-    alpha = alpha + np.einsum("ijk,ik->ij", factor, beta.reshape(n, k))
+    alpha = alpha + np.einsum("ijk,ik->ij", factor, beta.reshape(n, -1))
     feasible = is_in_kernel(problem, alpha) and np.isfinite(dual_objective(problem, alpha))
     return alpha if feasible else np.zeros_like(alpha)
 

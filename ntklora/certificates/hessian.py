@@ -95,7 +95,7 @@ def hessian(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Hessi
             tangents = _linear_gauge(q, block.shape[0]) if linear_gauge else _orthogonal_gauge(q)
             gauges.append((vectors.T @ tangents).reshape(len(tangents), values.size * rank).T)
     diagonal = np.concatenate([np.zeros(0), *diagonals])
-    stacked = np.concatenate([np.zeros((z.size, 0)), *rows], 1)
+    stacked = np.concatenate([np.zeros((len(root) * root.shape[2], 0)), *rows], 1)
     if 0 < stacked.shape[1] < len(stacked):
         stacked = np.asarray(np.linalg.qr(stacked, mode="r"))
     stretch = np.linalg.norm(stacked, 2) ** 2 if stacked.size else 0.0

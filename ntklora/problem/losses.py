@@ -44,7 +44,7 @@ class Loss(Module):
 
     @abc.abstractmethod
     def hessian_factor(self, z: Array, y: Array) -> Array:
-        """`W_i` with `∇²_z ℓ(z_i, y_i) = W_i W_iᵀ`, shape `(N, K, K)`."""
+        """`W_i` with `∇²_z ℓ(z_i, y_i) = W_i W_iᵀ`, shape `(N, K, c)`: `c` is the rank that the Hessian can have."""
 
     @abc.abstractmethod
     def conjugate(self, alpha: Array, y: Array) -> Array:
@@ -167,10 +167,19 @@ class CrossEntropy(Loss):
         return probability * (1 - hot) - others * hot
 
     def hessian_factor(self, z: Array, y: Array) -> Array:
-        """`diag(q)(I − q qᵀ)` with `q = √softmax(z_i)`: exact, with its singular direction **1**."""
-        xp = namespace(z, y)
-        q = xp.exp(0.5 * (z - _log_sum_exp(z)))
-        return q[:, :, None] * (xp.eye(z.shape[1], dtype=z.dtype) - q[:, :, None] * q[:, None, :])
+        """The Cholesky factor of `diag(p) − p pᵀ`, `p = softmax(z_i)`, without its last column, which is zero.
+
+        In closed form (Tanabe & Sagae 1992), with `t_j = Σ_{k>j} p_k`: column `j` is `√(p_j t_j/(p_j + t_j))` times
+        `e_j − Σ_{k>j} (p_k/t_j) e_k`, so `c = K − 1` and every column sums to zero.
+        """
+        xp, classes = namespace(z, y), z.shape[1]
+        p = xp.exp(z - _log_sum_exp(z))
+        below = (xp.arange(classes)[:, None] > xp.arange(classes - 1)).astype(z.dtype)
+        tail, tiny = p @ below, xp.finfo(z.dtype).tiny
+        head = p[:, :-1]
+        length = xp.sqrt(head / xp.maximum(head + tail, tiny)) * xp.sqrt(tail)
+        shares = below * (p[:, :, None] / xp.maximum(tail, tiny)[:, None, :])
+        return length[:, None, :] * (xp.eye(classes, classes - 1, dtype=z.dtype) - shares)
 
     def conjugate(self, alpha: Array, y: Array) -> Array:
         """The negative entropy of `α_i + e_{y_i}`."""

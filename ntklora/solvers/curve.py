@@ -40,7 +40,7 @@ def newton_curve(problem: Problem, system: System, point: Point) -> Curve:
     direction = scaled(solve_system(problem, system, point.gradient), -1.0)
     slope = inner(point.gradient, direction)
     direction = scaled(direction, jnp.where(slope > 0, -1.0, 1.0))
-    drift = jnp.einsum("ika,ila,il->ik", system.factor, system.factor, problem.op.apply_factors(*direction))
+    drift = jnp.einsum("ika,ik->ia", system.factor, problem.op.apply_factors(*direction))
     bend = scaled(solve_pulled(problem, system, drift), -1.0)
     return Curve(direction, bend, -jnp.abs(slope), slope > 0)
 

@@ -23,11 +23,10 @@ Array = Any
 
 
 class System(NamedTuple):
-    """`H + μI` at a point, factorized: `M⁻¹` by weight, `K (NK, NK)`, `W (N, K, K)`, LU factors of `I + WᵀKW`."""
+    """`H + μI` at a point, factorized: `M⁻¹` by weight, `W (N, K, c)`, and the LU factors of `I + WᵀKW (Nc, Nc)`."""
 
     at: Factors
     inverses: dict[str, Inverse]
-    kernel: Array
     factor: Array
     lu: tuple[Array, Array]
 
@@ -35,36 +34,31 @@ class System(NamedTuple):
 def assemble(problem: Problem, at: Factors, point: Point, shift: Array) -> System:
     """The system at `(u, v)` for the shift `μ`."""
     u, v = at
-    outputs = problem.num_samples * problem.num_outputs
     factor = problem.loss.hessian_factor(point.z, problem.y) / jnp.sqrt(problem.num_samples)
-    kernel = jnp.zeros((outputs, outputs), point.z.dtype)
+    capacitance = jnp.eye(factor.shape[0] * factor.shape[2], dtype=point.z.dtype)
     inverses = {}
     for name, block in problem.op.blocks.items():
         matrix = None if problem.perturbation is None else problem.perturbation[name]
         inverses[name] = invert_shifted(point.gammas[name], problem.lam + shift, matrix)
-        kernel = kernel + curvature_kernel(block, inverses[name], u[name], v[name])
-    capacitance = jnp.eye(outputs, dtype=kernel.dtype) + _sandwich(kernel, factor)
-    return System(at, inverses, kernel, factor, jax.scipy.linalg.lu_factor(capacitance))
+        capacitance = capacitance + curvature_kernel(block, inverses[name], u[name], v[name], factor)
+    return System(at, inverses, factor, jax.scipy.linalg.lu_factor(capacitance))
 
 
 def solve_system(problem: Problem, system: System, right: Factors) -> Factors:
     """`(H + μI)⁻¹ right`."""
     bent = _bend_back(system, right)
-    coefficients = _coefficients(system, first_change(problem, system.at, bent))
-    return plus(bent, _bend_back(system, pull_back(problem, system.at, coefficients)), -1.0)
+    felt = jnp.einsum("ika,ik->ia", system.factor, first_change(problem, system.at, bent))
+    return plus(bent, solve_pulled(problem, system, felt), -1.0)
 
 
-def solve_pulled(problem: Problem, system: System, alpha: Array) -> Factors:
-    """`(H + μI)⁻¹ Jᵀ α` for `α (N, K)`: what the outputs feel of it before is `K α`."""
-    felt = (system.kernel @ alpha.reshape(-1)).reshape(alpha.shape)
-    coefficients = alpha - _coefficients(system, felt)
-    return _bend_back(system, pull_back(problem, system.at, coefficients))
+def solve_pulled(problem: Problem, system: System, beta: Array) -> Factors:
+    """`(H + μI)⁻¹ JᵀW β = M⁻¹ JᵀW (I + WᵀKW)⁻¹ β` for `β (N, c)`."""
+    return _bend_back(system, pull_back(problem, system.at, _weighted_solve(system, beta)))
 
 
-def _coefficients(system: System, change: Array) -> Array:
-    """`W (I + WᵀKW)⁻¹ Wᵀ change`."""
-    moved = jnp.einsum("ika,ik->ia", system.factor, change)
-    solved = jax.scipy.linalg.lu_solve(system.lu, moved.reshape(-1)).reshape(moved.shape)
+def _weighted_solve(system: System, beta: Array) -> Array:
+    """`W (I + WᵀKW)⁻¹ β`."""
+    solved = jax.scipy.linalg.lu_solve(system.lu, beta.reshape(-1)).reshape(beta.shape)
     return jnp.einsum("ika,ia->ik", system.factor, solved)
 
 
@@ -109,13 +103,3 @@ def _pulled(block: Block, u: Array, v: Array, alpha: Array) -> tuple[Array, Arra
         case _:
             matrix = block.adjoint(alpha)
             return matrix @ v, matrix.T @ u
-
-
-def _sandwich(kernel: Array, factor: Array) -> Array:
-    """`Wᵀ K W` for the block-diagonal `W (N, K, K)`."""
-    n, k = factor.shape[:2]
-    if k == 1:
-        scales = factor[:, 0, 0]
-        return scales[:, None] * kernel * scales[None, :]
-    left = jnp.einsum("ika,ikx->iax", factor, kernel.reshape(n, k, n * k)).reshape(n * k, n, k)
-    return jnp.einsum("xjl,jlb->xjb", left, factor).reshape(n * k, n * k)

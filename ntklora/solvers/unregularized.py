@@ -51,7 +51,7 @@ def minimize_loss(problem: Problem) -> Fit:
         num_steps += 1
         z = problem.f0 + outputs
         gradient = np.einsum("ijd,ij->d", basis, dual_vector(problem, z)) / n
-        roots = np.einsum("ijd,ijk->ikd", basis, problem.loss.hessian_factor(z, problem.y)).reshape(n * k, -1)
+        roots = np.einsum("ijd,ijk->ikd", basis, problem.loss.hessian_factor(z, problem.y)).reshape(-1, basis.shape[2])
         hessian = roots.T @ roots / n
         # The shift serves saturated samples, and shrinks with the gradient: the end is quadratic.
         shift = 1e-3 * gradient @ gradient + 1e-15 * np.trace(hessian)

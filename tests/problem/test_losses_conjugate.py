@@ -101,3 +101,18 @@ def test_an_unknown_loss_names_the_known_ones():
     with pytest.raises(ValueError, match="squared, logistic, cross_entropy"):
         resolve_loss("hinge")
     assert resolve_loss(Squared()).name == "squared"
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_factor_of_cross_entropy_keeps_tiny_probabilities(classes):
+    z = np.array([np.linspace(0.0, -60.0, classes), np.linspace(-60.0, 0.0, classes), [-800.0, *[0.0] * (classes - 1)]])
+    factor = CrossEntropy().hessian_factor(z, np.zeros(3, int))
+    assert factor.shape == (3, classes, classes - 1)
+    p = np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True))
+    expected = np.stack([np.diag(row) - np.outer(row, row) for row in p])
+    # Diagonal entries without cancellation: p (1 - p), the second factor as the sum of the others.
+    others = np.stack([p.sum(1) - p[:, k] if k else p[:, 1:].sum(1) for k in range(classes)], 1)
+    expected[:, range(classes), range(classes)] = p * np.where(p > 0.5, others, 1 - p)
+    np.testing.assert_allclose(factor @ factor.swapaxes(1, 2), expected, atol=1e-15)
+    np.testing.assert_allclose((factor**2).sum(2)[:, 0], p[:, 0] * p[:, 1:].sum(1), rtol=1e-12)
+    np.testing.assert_allclose(factor.sum(1), 0.0, atol=1e-15)
