@@ -1,6 +1,7 @@
-"""Property: a worker with several devices computes a chunk on each, and gives the rows of one device bit for bit."""
+"""Property: a worker compiles once for each shape, computes a chunk on each of its devices, and gives one's rows."""
 
 import os
+from collections import Counter
 
 import pytest
 
@@ -28,3 +29,10 @@ def test_several_devices_give_the_rows_of_one(devices, sizes, monkeypatch):
         expected, one = computed(1, alone)
     assert one == [2, 4, 4, 4, 4]
     assert computed(devices, monkeypatch) == (expected, sizes)
+
+
+def test_a_shape_is_compiled_once_however_many_chunks_it_has(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACES", str(tmp_path / "traces"))
+    asked = order("traced", {"what": ["a", "b"], "seed": range(12)}, {"what": ["c"], "seed": range(3)})
+    assert len(list(Processes(1).run([asked], lambda: False))) == 27
+    assert Counter((tmp_path / "traces").read_text().split()) == {"a": 1, "b": 1, "c": 1}

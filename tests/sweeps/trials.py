@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ntklora.sweeps import Column, Experiment, Limits, Vmapped
+from ntklora.sweeps import Column, Experiment, Vmapped
 
 MIB = 2**20
 
@@ -90,7 +90,13 @@ def together():
     return Experiment("trials_together", 1, "What happens?", Trial, COLUMNS, {}, vmapped, chunk=4)
 
 
-def impatient():
-    """With limits of its own."""
-    limits = Limits(seconds=1.0)
-    return Experiment("trials", 1, "What happens?", Trial, COLUMNS, {}, run, chunk=4, limits=limits)
+def traced():
+    """At once, in a group for each `what`; whenever JAX traces the computation, a line in the file named by TRACES."""
+
+    def compute(shape, value):
+        with Path(os.environ["TRACES"]).open("a") as traces:
+            traces.write(f"{shape}\n")
+        return 2.0 * value
+
+    vmapped = Vmapped(lambda trial: (happen(trial), None), compute, finish)
+    return Experiment("trials_traced", 1, "What happens?", Trial, COLUMNS, {}, vmapped, chunk=4, shape=shape)
