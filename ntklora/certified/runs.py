@@ -55,7 +55,7 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     if threads == 1:
         parts = [run(call) for call in range(calls)]
     else:
-        # One batched LAPACK call on its own thread never waits for another one: `minimize_each` makes no batches.
+        # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(run, range(calls)))
 
