@@ -32,6 +32,8 @@ Matrices = dict[str, Any]
 
 # Rounds of Newton and lifting.
 _MAX_ROUNDS = 40
+# Columns of the first run: a step's price is proportional to them, and optima of higher rank are rare.
+_FIRST_COLUMNS = 8
 # Share of a fresh start that a warm one gets: with a hundredth some columns stayed at zero, and lifting had to do it.
 _STIR = 0.1
 
@@ -104,7 +106,7 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
     small = problem if reduction is None else reduction.problem
     fresh = _small_start(small)
     order = np.argsort(lams)[::-1]
-    places, known = [0], [fresh]
+    places, known = [0], [(_first(fresh[0]), _first(fresh[1]))]
     factors: dict[int, tuple[Matrices, Matrices]] = {}
     steps: dict[int, int] = {}
     stride = 1 << (len(lams) - 1).bit_length()
@@ -115,7 +117,7 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
         )
         for row, place in enumerate(places):
             first = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
-            u, v, more = _climb(small.with_lam(rows[row]), *first, tolerance)
+            u, v, more = _climb(small.with_lam(rows[row]), *first, fresh, tolerance)
             factors[place], steps[place] = (u, v), int(ends.num_steps[row]) + more
         stride //= 2
         places = list(range(stride, len(lams), 2 * stride)) if stride else []
@@ -130,11 +132,15 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
     return [solutions[index] for index in range(len(lams))]
 
 
+def _first(factor: Matrices) -> Matrices:
+    return {k: x[:, :_FIRST_COLUMNS] for k, x in factor.items()}
+
+
 def _stirred(at: tuple[Matrices, Matrices], fresh: tuple[Matrices, Matrices]) -> tuple[Matrices, Matrices]:
     """A solution with a share of the fresh start added, so that no column stays zero: a smaller decay needs more."""
 
     def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return x + _STIR * np.pad(y, ((0, 0), (0, x.shape[1] - y.shape[1])))
+        return x + _STIR * np.pad(y, ((0, 0), (0, max(0, x.shape[1] - y.shape[1]))))[:, : x.shape[1]]
 
     return tuple({k: add(x, y[k]) for k, x in factor.items()} for factor, y in zip(at, fresh))  # type: ignore[return-value]
 
@@ -149,8 +155,13 @@ def _same_columns(starts: list[tuple[Matrices, Matrices]]) -> list[tuple[Matrice
     return [(pad(u), pad(v)) for u, v in starts]
 
 
-def _climb(problem: Problem, u: Matrices, v: Matrices, tolerance: float) -> tuple[Matrices, Matrices, int]:
-    """Lift the rank and descend again until the gap at `(u, v)` is below `tolerance`; the best point met."""
+def _climb(
+    problem: Problem, u: Matrices, v: Matrices, fresh: tuple[Matrices, Matrices], tolerance: float
+) -> tuple[Matrices, Matrices, int]:
+    """Lift the rank and descend again until the gap at `(u, v)` is below `tolerance`; the best point met.
+
+    First to all columns of the fresh start at once, beyond them one by one.
+    """
     best, best_u, best_v = np.inf, u, v
     num_steps = 0
     for _ in range(_MAX_ROUNDS):
@@ -160,7 +171,8 @@ def _climb(problem: Problem, u: Matrices, v: Matrices, tolerance: float) -> tupl
         # Half of it, because lifting to the full coordinates rounds once more.
         if gap <= 0.5 * tolerance:
             break
-        u, v = lift_rank(problem, u, v)
+        narrow = any(u[k].shape[1] < x.shape[1] for k, x in fresh[0].items())
+        u, v = _stirred(_same_columns([(u, v), fresh])[0], fresh) if narrow else lift_rank(problem, u, v)
         single_u, single_v = ({k: x[None] for k, x in factor.items()} for factor in (u, v))
         end = run_newton(problem, [problem.lam], single_u, single_v)
         u, v = ({k: x[0] for k, x in factor.items()} for factor in (end.u, end.v))

@@ -51,7 +51,7 @@ def values_along(problem: Problem, at: Factors, point: Point, curve: Curve) -> t
     apply = problem.op.apply_factors
     first, second = first_change(problem, at, direction), apply(*direction)
     bent_second = second + first_change(problem, at, bend)
-    third, fourth = apply(direction[0], bend[1]) + apply(bend[0], direction[1]), apply(*bend)
+    third, fourth = first_change(problem, bend, direction), apply(*bend)
     penalty = point.objective - training_loss(problem, point.z)
     push, push_bend = penalty_gradient(problem, direction), penalty_gradient(problem, bend)
     linear, quadratic = inner(at, push), 0.5 * inner(direction, push)

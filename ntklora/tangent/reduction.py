@@ -16,6 +16,9 @@ from ntklora.arrays import on_host
 from ntklora.tangent.blocks import Block
 from ntklora.tangent.operator import TangentOperator
 
+# Eigenvalues of a Gram matrix have an error of some eps of the largest: above this share of it none is zero.
+_SURELY = 1e-10
+
 
 class Bases(NamedTuple):
     """Orthonormal bases of the column and row spaces of one weight's features: `left (m, m')`, `right (n, n')`."""
@@ -44,6 +47,8 @@ def reduce_operator(op: TangentOperator, *, padded: bool = False) -> tuple[Tange
 def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
     """Orthonormal basis of the columns' span; the identity when they span everything; one vector if all vanish."""
     size, count = columns.shape
+    if count >= size and _surely_spanning(columns):
+        return np.eye(size)
     # An SVD, not an eigendecomposition of the Gram matrix: squaring would lose directions below 1e-8 of the largest.
     core = np.asarray(np.linalg.qr(columns.T, mode="r")).T if count > 2 * size else columns
     vectors, values, _ = np.linalg.svd(core, full_matrices=False)
@@ -53,3 +58,9 @@ def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
 
 def _pad(basis: np.ndarray, size: int) -> np.ndarray:
     return np.pad(basis, ((0, 0), (0, max(size - basis.shape[1], 0))))
+
+
+def _surely_spanning(columns: np.ndarray) -> bool:
+    """Whether the singular values lie within a factor 1e5 of each other, by the Gram matrix: ten times faster."""
+    values = np.linalg.eigvalsh(columns @ columns.T)
+    return bool(values[0] > _SURELY * values[-1])
