@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from ntklora.ntk.blocks import block_length, block_pairs, fill_kernel
 from ntklora.ntk.shares import Grams, Paired, TwoSidedGrams, grams_pay
-from ntklora.ntk.written import Gradients, Outer, Written, take, written_products
+from ntklora.ntk.written import COLUMNS, Gradients, Outer, Written, side_by_side, take, written_products
 from ntklora.tangent.backward.cut import Cut
 from ntklora.tangent.backward.value import NotRead, Term, Value, contract, full_axes
 from ntklora.tangent.examples import in_blocks
@@ -117,7 +117,12 @@ class Reading(NamedTuple):
         signals, inputs = jax.vmap(of_example)(x)
         shares = [share for form, pair in zip(forms, zip(signals, inputs)) for share in form.shares(*pair)]
         paired = [share for share in shares if isinstance(share, Paired)]
-        return Batch(paired, [share for share in shares if isinstance(share, Written)])
+        written = side_by_side([share for share in shares if isinstance(share, Written)])
+        if len(written) == 1 and isinstance(written[0], Gradients) and written[0].columns() < COLUMNS:
+            # A few vectors alone are not worth sums that wait for them: they are the weights of an input of 1.
+            rows = written[0].rows[:, :, None, None]
+            return Batch([*paired, Grams(rows, jnp.ones((rows.shape[0], 1, 1, 1), rows.dtype))], [])
+        return Batch(paired, written)
 
     def _forms(self, values: dict[str, Value]) -> list[_Form]:
         """One form for each parameter, save for a bias that joins the layer whose signal is its gradient.

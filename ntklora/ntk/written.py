@@ -84,14 +84,13 @@ def written_products(
     Every operand begins with the axes (blocks, examples). Rows are `(n·K, n'·K)`, or, if `trace`, `(n, n')` summed over
     equal outputs.
     """
-    ones = _side_by_side(left)
-    others = [None] * len(ones) if right is None else _side_by_side(right)
+    others = [None] * len(left) if right is None else right
     add = _adder(pairs, trace)
     firsts = [jax.tree.leaves(share)[0] for share in (left[0], left[0] if right is None else right[0])]
     heights = [prod(leaf.shape[1 : 2 if trace else 3]) for leaf in firsts]
     zeros = jnp.zeros((len(pairs), *heights), firsts[0].dtype)
     total: Any = tuple(zeros) if len(pairs) <= UNROLLED else zeros
-    for one, two in zip(ones, others):
+    for one, two in zip(left, others):
         total = _parameter(total, one, two, add)
     return total
 
@@ -143,7 +142,7 @@ def _rows(part: Written, trace: bool) -> Array:
     return rows.reshape(rows.shape[0], -1) if trace else rows.reshape(-1, rows.shape[2])
 
 
-def _side_by_side(shares: Sequence[Written]) -> list[Written]:
+def side_by_side(shares: Sequence[Written]) -> list[Written]:
     """The shares, small gradients put together as one."""
     small = [share for share in shares if isinstance(share, Gradients) and share.columns() < COLUMNS]
     others = [share for share in shares if not any(share is one for one in small)]
