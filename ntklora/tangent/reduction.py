@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from ntklora.arrays import on_host
-from ntklora.tangent.blocks import Block
+from ntklora.tangent.blocks import Block, Dense
 from ntklora.tangent.operator import TangentOperator
 
 # Eigenvalues of a Gram matrix have an error of some eps of the largest: above this share of it none is zero.
@@ -40,7 +40,9 @@ def reduce_operator(op: TangentOperator, *, padded: bool = False) -> tuple[Tange
         left, right = host.unfoldings()
         found = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
         bases[name] = Bases(_pad(found.left, min(left.shape)), _pad(found.right, min(right.shape))) if padded else found
-        blocks[name] = host.compress(*bases[name])
+        # Dense features that span everything stay as they are: both bases are the identity.
+        whole = isinstance(host, Dense) and all(basis.shape[0] == basis.shape[1] for basis in found)
+        blocks[name] = host if whole else host.compress(*bases[name])
     return TangentOperator(blocks, op.bare, op.reasons), bases
 
 
