@@ -1,7 +1,6 @@
 """Property: data are the same across ranks and methods, starts fresh for each seed and rank; nothing else is drawn."""
 
 import re
-import sys
 from pathlib import Path
 
 import jax
@@ -26,25 +25,25 @@ def data_and_start(name, monkeypatch, **changes):
         arrays, (problem, _) = experiment.run.prepare(parameters)
         (start,) = arrays["v"].values()
         return _data(problem), start[:, 0]
-    module = sys.modules[experiment.run.__module__]
+    names = names_in(experiment)
 
     def see(problem, *others, **named):
         raise Seen(problem, *others)
 
     where, what = {
-        "landscape": (nl, "survey_landscape"),
-        "minimizer_rank": (nl, "solve"),
-        "high_rank_preheating": (module, "_final_objectives"),
+        "landscape": (vars(nl), "survey_landscape"),
+        "minimizer_rank": (vars(nl), "solve"),
+        "high_rank_preheating": (names, "_final_objectives"),
     }[name]
-    monkeypatch.setattr(where, what, see)
+    monkeypatch.setitem(where, what, see)
     if name == "landscape":
         monkeypatch.setattr(nl, "solve", lambda problem: None)
-        module.instance.cache_clear()
+        names["instance"].cache_clear()
     with pytest.raises(Seen) as seen:
         experiment.run(parameters)
     monkeypatch.undo()
     if name == "landscape":
-        module.instance.cache_clear()
+        names["instance"].cache_clear()
     problem, *others = seen.value.args
     keys = [np.asarray(jax.random.key_data(x)) for x in others if isinstance(x, jax.Array)]
     return _data(problem), keys[0] if keys else None
@@ -92,12 +91,11 @@ def test_the_ranks_of_minimizers_are_of_data_from_the_seed_alone(monkeypatch):
 
 
 def test_a_planted_instance_and_what_surrounds_it_come_from_the_seed_and_the_rank(monkeypatch):
-    module = sys.modules[EXPERIMENTS["landscape"].run.__module__]
     seen = []
     monkeypatch.setattr(nl, "find_endpoints", lambda problem, rank, key, **named: seen.append((problem, named)))
     monkeypatch.setattr(nl, "judge_endpoints", lambda problem, ends, tolerance: None)
     for seed in (0, 0, 1):
-        module.planted_landscape(2, 5, seed, 4, 1e-3)
+        names_in(EXPERIMENTS["landscape"])["planted_landscape"](2, 5, seed, 4, 1e-3)
     starts = [np.asarray(named["initial"][0]) for _, named in seen]
     np.testing.assert_array_equal(starts[0], starts[1])
     assert not np.isin(starts[0], starts[2]).any()
@@ -107,9 +105,10 @@ def test_a_planted_instance_and_what_surrounds_it_come_from_the_seed_and_the_ran
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_draws_from_streams_alone(name):
-    source = Path(sys.modules[module_of(EXPERIMENTS[name])].__file__).read_text()
+    source = Path(names_in(EXPERIMENTS[name])["__file__"]).read_text()
     assert not re.search(r"random\.(key|PRNGKey|default_rng|RandomState|seed)\(", source)
 
 
-def module_of(experiment):
-    return getattr(experiment.run, "prepare", experiment.run).__module__
+def names_in(experiment):
+    """What the experiment's functions see: the file may have been loaded again since, as another module."""
+    return getattr(experiment.run, "prepare", experiment.run).__globals__
