@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from ntklora.bench.lbfgs import Descended, lbfgs
-from ntklora.bench.measure import interleaved, peak_bytes
+from ntklora.bench.measure import beside, interleaved, peak_bytes
 from ntklora.bench.record import Record
 from ntklora.certificates.endpoints import Endpoint, classify_endpoints
 from ntklora.certified.landscape import Landscape, survey_landscape
@@ -107,17 +107,12 @@ def compare(problem: Problem, rank: int, case: str, *, starts: int = 64, repeats
     own, other = interleaved([ours, lambda: lbfgs(problem, u, v, tolerance, _MAX_STEPS)], repeats)
     landscape: Landscape = own.value
     verdicts = _verdicts(problem, solution, landscape, jax.device_get(other.value))
-    record = Record(
+    record = beside(
+        own,
+        other,
         job="endpoints",
         case=case,
         baseline="vmapped optax L-BFGS, without verdicts",
-        seconds=own.seconds,
-        baseline_seconds=other.seconds,
-        ratio=other.seconds / own.seconds,
-        compile_seconds=own.compile_seconds,
-        baseline_compile_seconds=other.compile_seconds,
-        gflops=None,
-        peak_share=None,
         peak_bytes=peak_bytes(ours),
         note=_note(verdicts, landscape, solving),
     )

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ntklora.bench.record import Record
+
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
@@ -36,6 +38,24 @@ def interleaved(jobs: Sequence[Callable[[], Any]], repeats: int = 3) -> list[Tim
         Timing(float(median), max(0.0, seconds - float(median)), value)
         for median, (seconds, value) in zip(medians, first)
     ]
+
+
+def beside(
+    own: Timing, other: Timing, *, job: str, case: str, baseline: str, peak_bytes: int | None = None, note: str = ""
+) -> Record:
+    """The row of two timings of one `interleaved` run."""
+    return Record(
+        job,
+        case,
+        baseline,
+        own.seconds,
+        other.seconds,
+        other.seconds / own.seconds,
+        own.compile_seconds,
+        other.compile_seconds,
+        peak_bytes=peak_bytes,
+        note=note,
+    )
 
 
 def peak_bytes(job: Callable[[], Any]) -> int | None:

@@ -14,7 +14,7 @@ from math import nan
 import numpy as np
 
 from ntklora.bench.conic import installed, solve_conic
-from ntklora.bench.measure import interleaved, peak_bytes
+from ntklora.bench.measure import beside, interleaved, peak_bytes
 from ntklora.bench.record import Record
 from ntklora.certificates.duality import duality_gap
 from ntklora.certified.optimum import solve, solve_path
@@ -63,8 +63,6 @@ def compare(problem: Problem, case: str, *, repeats: int, time_limit: float) -> 
         ratio=other / own.seconds,
         compile_seconds=own.compile_seconds,
         baseline_compile_seconds=0.0,
-        gflops=None,
-        peak_share=None,
         peak_bytes=peak_bytes(lambda: solve(problem)),
         note=f"gap {solution.gap:.1e}, rank {solution.rank}, {solution.num_steps} Newton steps; {note}",
     )
@@ -78,17 +76,11 @@ def compare_path(problem: Problem, *, repeats: int) -> Record:
     )
     worst = max(solution.gap for solution in own.value)
     steps = [sum(solution.num_steps for solution in run.value) for run in (own, other)]
-    return Record(
+    return beside(
+        own,
+        other,
         job="optimum",
         case=f"path of {len(lams)} decays",
         baseline="one solve after the other",
-        seconds=own.seconds,
-        baseline_seconds=other.seconds,
-        ratio=other.seconds / own.seconds,
-        compile_seconds=own.compile_seconds,
-        baseline_compile_seconds=other.compile_seconds,
-        gflops=None,
-        peak_share=None,
-        peak_bytes=None,
         note=f"largest gap {worst:.1e}; {steps[0]} Newton steps against {steps[1]}",
     )

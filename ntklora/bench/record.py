@@ -22,7 +22,7 @@ class Record(NamedTuple):
     ratio: float
     compile_seconds: float
     baseline_compile_seconds: float
-    gflops: float | None
-    peak_share: float | None
-    peak_bytes: int | None
-    note: str
+    gflops: float | None = None
+    peak_share: float | None = None
+    peak_bytes: int | None = None
+    note: str = ""

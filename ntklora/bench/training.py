@@ -17,7 +17,7 @@ import numpy as np
 
 from ntklora.adapters.learning_rate import adjoint_norm
 from ntklora.adapters.training import train_factors
-from ntklora.bench.measure import interleaved, peak_bytes
+from ntklora.bench.measure import beside, interleaved, peak_bytes
 from ntklora.bench.record import Record
 from ntklora.data.gaussian import gaussian_factors, gaussian_features
 from ntklora.instances.digits import digits_task
@@ -100,17 +100,12 @@ def compare(
     )
     apart = float(np.max(np.abs(own.value - other.value)) / np.max(np.abs(other.value)))
     done = instances * steps
-    return Record(
+    return beside(
+        own,
+        other,
         job="training",
         case=f"{case} {precision} r={rank} x{instances}",
         baseline="vmapped descent, features whole",
-        seconds=own.seconds,
-        baseline_seconds=other.seconds,
-        ratio=other.seconds / own.seconds,
-        compile_seconds=own.compile_seconds,
-        baseline_compile_seconds=other.compile_seconds,
-        gflops=None,
-        peak_share=None,
         peak_bytes=peak_bytes(lambda: _ours(problem, u, v, steps=steps)),
         note=f"{done / own.seconds:.3g} instance-steps/s against {done / other.seconds:.3g}; "
         f"objectives differ by {apart:.1e} of the largest",
