@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ntklora.bench.lbfgs import Descended, lbfgs
+from ntklora.bench.lbfgs import lbfgs
 from ntklora.bench.measure import beside, interleaved, peak_bytes
 from ntklora.bench.record import Record
 from ntklora.certificates.endpoints import Endpoint, classify_endpoints
@@ -28,6 +28,7 @@ from ntklora.instances.gaussian import gaussian_problem
 from ntklora.problem.objective import training_loss
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
+from ntklora.solvers.lanes import Ends
 
 Array = Any
 
@@ -119,7 +120,7 @@ def compare(problem: Problem, rank: int, case: str, *, starts: int = 64, repeats
     return Comparison(record, verdicts)
 
 
-def _verdicts(problem: Problem, solution: Solution, landscape: Landscape, baseline: Descended) -> Verdicts:
+def _verdicts(problem: Problem, solution: Solution, landscape: Landscape, baseline: Ends) -> Verdicts:
     """Both sets of ends judged as one, so that each is measured by the same rivals."""
     ends, op = landscape.ends, problem.op
     mine = (op.as_dict(ends.u), op.as_dict(ends.v))

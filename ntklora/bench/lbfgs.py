@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import optax
 
 from ntklora.problem.objective import objective
 from ntklora.problem.problem import Problem
+from ntklora.solvers.lanes import Ends
 
 Array = Any
 Matrices = dict[str, Any]
 
 
-class Descended(NamedTuple):
-    """Ends of `S` runs: `u (S, m, r)`, `v (S, n, r)` by weight; `(S,)`: F, `‖∇F‖`, whether it is small, steps."""
-
-    u: Matrices
-    v: Matrices
-    objective: Array
-    gradient_norm: Array
-    converged: Array
-    num_steps: Array
-
-
 @jax.jit
-def lbfgs(problem: Problem, u: Matrices, v: Matrices, tolerance: Array, max_steps: int) -> Descended:
+def lbfgs(problem: Problem, u: Matrices, v: Matrices, tolerance: Array, max_steps: int) -> Ends:
     """optax's L-BFGS (memory 10, zoom line search) from every start until `‖∇F‖ ≤ tolerance`, or for `max_steps`."""
     solver = optax.lbfgs()
 
-    def run(u: Matrices, v: Matrices) -> Descended:
+    def run(u: Matrices, v: Matrices) -> Ends:
         def value(factors: tuple[Matrices, Matrices]) -> Array:
             return objective(problem, *factors)
 
@@ -52,6 +42,6 @@ def lbfgs(problem: Problem, u: Matrices, v: Matrices, tolerance: Array, max_step
         factors, _, steps = jax.lax.while_loop(unfinished, body, (start, solver.init(start), 0))
         level, gradient = jax.value_and_grad(value)(factors)
         norm = optax.tree.norm(gradient)
-        return Descended(*factors, level, norm, norm <= tolerance, steps)
+        return Ends(*factors, level, norm, norm <= tolerance, steps)
 
     return jax.vmap(run)(u, v)
