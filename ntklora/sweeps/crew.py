@@ -47,7 +47,11 @@ class Crew:
                     return
                 limited = any(self._workers[seat].limited for seat in busy.values())
                 for connection in wait(list(busy), _LOOK if limited else None):
-                    yield from self._hear(busy[connection], agenda)  # type: ignore[index]
+                    seat = busy[connection]  # type: ignore[index]
+                    # The next part first: while rows are stored, who computed them is at work again.
+                    rows = self._hear(seat, agenda)
+                    self._occupy(seat, agenda, stopping)
+                    yield from rows
                 for seat in busy.values():
                     worker = self._workers.get(seat)
                     loss = worker.excess() if worker is not None else None
@@ -86,16 +90,18 @@ class Crew:
             elif (part := agenda.take(seat, worker.width)) is not None:
                 worker.compute(part)
 
-    def _hear(self, seat: int, agenda: Agenda) -> Iterator[tuple[Ticket, Row]]:
+    def _hear(self, seat: int, agenda: Agenda) -> list[tuple[Ticket, Row]]:
+        """What a worker says next; after the last row of a part, that it is done with it, which follows at once."""
         worker = self._workers[seat]
         message = worker.receive()
         if message is None:
-            yield from self._lose(seat, worker.death(), agenda)
-        elif isinstance(message, Computed):
+            return self._lose(seat, worker.death(), agenda)
+        if isinstance(message, Computed):
             assert worker.part is not None
             worker.count()
-            yield worker.part.ticket, message.row
-        elif isinstance(message, Loaded):
+            row = (worker.part.ticket, message.row)
+            return [row, *(self._hear(seat, agenda) if worker.computed else [])]
+        if isinstance(message, Loaded):
             worker.width = self.width = message.width
             self._failed_starts = 0
         elif isinstance(message, Refused):
@@ -104,8 +110,9 @@ class Crew:
             assert isinstance(message, Finished)
             self.device |= message.device
             worker.finish()
+        return []
 
-    def _lose(self, seat: int, loss: Loss, agenda: Agenda) -> Iterator[tuple[Ticket, Row]]:
+    def _lose(self, seat: int, loss: Loss, agenda: Agenda) -> list[tuple[Ticket, Row]]:
         """Judge what the lost process was computing; it is gone, and its seat gets another when there is work."""
         worker = self._workers[seat]
         self._discard(seat)
@@ -113,12 +120,11 @@ class Crew:
             self._failed_starts += loss.status is CellStatus.died
             if self._failed_starts >= _STARTS:
                 raise WorkersFail(f"worker processes end as soon as they start: {loss.reason}")
-            return
+            return []
         assert worker.order is not None
         row, rest = judge(worker.order, worker.part, worker.num_done, loss, first=not worker.used)
         agenda.put_back(*rest)
-        if row is not None:
-            yield worker.part.ticket, row
+        return [] if row is None else [(worker.part.ticket, row)]
 
     def _discard(self, seat: int) -> None:
         self._workers.pop(seat).kill()

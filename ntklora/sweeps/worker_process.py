@@ -57,6 +57,11 @@ class WorkerProcess:
         return self.part is not None or (self.order is not None and not self.width)
 
     @property
+    def computed(self) -> bool:
+        """Whether every cell of the part has its row."""
+        return self.part is not None and self.num_done == len(self.part.chunk.cells)
+
+    @property
     def limited(self) -> bool:
         """Whether there is a limit to watch."""
         return self.order is not None and (self.order.limits.seconds or self.order.limits.memory) is not None

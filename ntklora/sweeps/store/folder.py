@@ -191,7 +191,8 @@ class Store:
     def _add(self, experiment: Experiment, table: pa.Table, chosen: list[int], before: Sequence[Place | None]) -> Path:
         replaced = (before[position] for position in chosen)
         generation = 1 + max((place.shard.generation for place in replaced if place is not None), default=0)
-        shard = Shard(Header(SCHEMA, experiment.name, experiment.version, generation), table.take(chosen))
+        new = table if len(chosen) == len(table) else table.take(chosen)
+        shard = Shard(Header(SCHEMA, experiment.name, experiment.version, generation), new)
         path = write_shard(self.folder / "shards", *shard)
         self._index.add(path, shard)
         return path
