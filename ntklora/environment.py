@@ -17,8 +17,9 @@ _XLA_IN_ORDER = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 
 
 def prepare_environment() -> None:
-    """One OpenBLAS thread, XLA's CPU operations in program order, compiled programs kept; what the user has set stays.
+    """One OpenBLAS thread, XLA's CPU operations in program order, exact factors, compiled programs kept.
 
+    What the user has set stays: `JAX_DEFAULT_MATMUL_PRECISION=default` has accelerators round float32 factors again,
     `JAX_ENABLE_COMPILATION_CACHE=0` switches the last off, `JAX_COMPILATION_CACHE_DIR` puts it elsewhere.
     """
     # Small batched factorizations fall from 155 to 3 a second on several OpenBLAS threads under load, and the number
@@ -27,6 +28,8 @@ def prepare_environment() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if _XLA_IN_ORDER.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_XLA_IN_ORDER}".strip()
+    # JAX's default on accelerators rounds the factors of a float32 product to TF32 or bfloat16: three digits.
+    os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
     _keep_compiled_programs()
 
 

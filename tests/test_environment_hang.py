@@ -25,9 +25,11 @@ def test_independent_batched_factorizations_come_back():
 def test_what_the_user_has_set_stays(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_concurrency_optimized_scheduler=true --other=1")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "default")
     prepare_environment()
     assert os.environ["XLA_FLAGS"] == "--xla_cpu_enable_concurrency_optimized_scheduler=true --other=1"
     assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    assert os.environ["JAX_DEFAULT_MATMUL_PRECISION"] == "default"
     monkeypatch.setenv("XLA_FLAGS", "--other=1")
     prepare_environment()
     assert os.environ["XLA_FLAGS"] == "--other=1 --xla_cpu_enable_concurrency_optimized_scheduler=false"

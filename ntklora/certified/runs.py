@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ntklora.certified.precision import float64_device
 from ntklora.environment import num_cores
 from ntklora.problem.problem import Problem
 from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
@@ -33,7 +34,8 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     """From the starts `u (S, m, r)`, `v (S, n, r)` by weight, start `i` at the weight decay `lams[i]`; on the host."""
     starts = len(lams)
     minimize: Callable[..., Ends]
-    if jax.default_backend() == "cpu":
+    device = float64_device()
+    if device.platform == "cpu":
         queue, threads, minimize = _QUEUE, min(num_cores(), starts), minimize_each
     else:
         queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
@@ -46,7 +48,7 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
         padding = queue - len(some_lams)
         some_u, some_v = ({k: _padded(x[rows], padding) for k, x in factor.items()} for factor in (u, v))
         # The flag may have been switched on for the calling thread alone.
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), jax.default_device(device):
             ends = minimize(
                 problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams)), DEFAULT
             )

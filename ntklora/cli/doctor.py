@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from ntklora.atomic import replacing
+from ntklora.certified.precision import float64_device
 from ntklora.cli.answer import NOT_SHOWN, OK, Answer
 from ntklora.cli.commands import Doctor
 from ntklora.sweeps.numerics import current_numerics
@@ -29,7 +30,9 @@ class Check(NamedTuple):
 
 def run(options: Doctor) -> Answer:
     """Look and try; what fails is named, with exit status 1."""
-    checks = [_precision(), _agreement(), _writing(options.out)]
+    device = float64_device()
+    with jax.default_device(device):
+        checks = [_precision(device), _agreement(), _writing(options.out)]
     numerics = current_numerics()
     document = {
         "versions": package_versions(),
@@ -57,10 +60,10 @@ def _compiled_programs() -> dict[str, object]:
     }
 
 
-def _precision() -> Check:
+def _precision(device: jax.Device) -> Check:
     small = 2.0**-50
     left = float(jnp.asarray(1.0 + small) - 1.0)
-    return Check("float64 on the device", left == small, f"(1 + 2^-50) - 1 = {left:.3g}, expected {small:.3g}")
+    return Check(f"float64 on {device}", left == small, f"(1 + 2^-50) - 1 = {left:.3g}, expected {small:.3g}")
 
 
 def _agreement() -> Check:
