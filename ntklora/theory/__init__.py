@@ -3,6 +3,7 @@
 * `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
   ask for, in exact integer arithmetic.
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
+* `statements`: the label of every statement, put behind its id wherever one is shown.
 
 Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
 """
