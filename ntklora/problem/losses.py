@@ -50,6 +50,14 @@ class Loss(Module):
     def conjugate(self, alpha: Array, y: Array) -> Array:
         """`ℓ*(α_i, y_i) = sup_z <α_i, z> − ℓ(z, y_i)`, shape `(N,)`; `inf` outside its domain."""
 
+    def hessian_bounds(self, z: Array, reach: Array) -> tuple[Array, Array]:
+        """`low_i I ⪯ ∇²_z ℓ ⪯ high_i I`, `(N,)` each, wherever output j of sample i is within `reach_ij` of `z_ij`.
+
+        What convexity and smoothness alone say, unless a loss knows better (softmax has the eigenvalue 0 everywhere).
+        """
+        xp = namespace(z, reach)
+        return xp.zeros(z.shape[0], z.dtype), xp.full(z.shape[0], self.smoothness, z.dtype)
+
 
 class Squared(Loss):
     """`ℓ(z, y) = ½‖z − y‖²`, targets `(N, K)`; conjugate `½‖α‖² + <α, y>`."""
@@ -83,6 +91,11 @@ class Squared(Loss):
     def conjugate(self, alpha: Array, y: Array) -> Array:
         """`½‖α_i‖² + <α_i, y_i>`."""
         return (0.5 * alpha**2 + alpha * y).sum(1)
+
+    def hessian_bounds(self, z: Array, reach: Array) -> tuple[Array, Array]:
+        """1 and 1."""
+        ones = namespace(z, reach).ones(z.shape[0], z.dtype)
+        return ones, ones
 
 
 class Logistic(Loss):
@@ -129,6 +142,13 @@ class Logistic(Loss):
         """The negative entropy of `p_i = −y_i α_i`."""
         p = -y * alpha[:, 0]
         return _x_log_x(p) + _x_log_x(1.0 - p)
+
+    def hessian_bounds(self, z: Array, reach: Array) -> tuple[Array, Array]:
+        """`p(1 − p)` falls with `|z|`: its values at the far and the near end of the interval."""
+        xp = namespace(z, reach)
+        far, near = xp.abs(z) + reach, xp.maximum(xp.abs(z) - reach, 0.0)
+        low, high = (xp.exp(-xp.logaddexp(0.0, t) - xp.logaddexp(0.0, -t))[:, 0] for t in (far, near))
+        return low, high
 
 
 class CrossEntropy(Loss):

@@ -2,12 +2,14 @@
 
 * `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
   ask for, in exact integer arithmetic.
+* `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
-* `statements`: the label of every statement, put behind its id wherever one is shown.
 
 Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
 """
 
+from ntklora.theory.kkr import loud_ratio as loud_ratio
+from ntklora.theory.kkr import norm_bound as norm_bound
 from ntklora.theory.ranks import landscape_rank as landscape_rank
 from ntklora.theory.ranks import pataki_rank as pataki_rank
 from ntklora.theory.ranks import planting_threshold as planting_threshold

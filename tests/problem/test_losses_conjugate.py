@@ -39,6 +39,22 @@ def test_hessian_factor_squares_to_the_hessian(case):
     np.testing.assert_allclose(factor @ factor.swapaxes(1, 2), auto, atol=1e-14)
 
 
+def test_hessian_bounds_hold_within_reach_and_are_met_at_its_ends(case):
+    loss, z, y = case
+    reach = 0.5 + RNG.random(z.shape)
+    low, high = loss.hessian_bounds(z, reach)
+    seen = []
+    for t in np.linspace(-1.0, 1.0, 201):
+        factor = loss.hessian_factor(z + t * reach, y)
+        values = np.linalg.eigvalsh(factor @ factor.swapaxes(1, 2))
+        assert (values.min(1) >= low - 1e-14).all()
+        assert (values.max(1) <= high + 1e-14).all()
+        seen.append(values)
+    if loss.name != "cross_entropy":
+        np.testing.assert_allclose(np.min(seen, (0, 2)), low, rtol=1e-3)
+        np.testing.assert_allclose(np.max(seen, (0, 2)), high, rtol=1e-3)
+
+
 def test_fenchel_young_holds_with_equality_at_the_gradient(case):
     loss, z, y = case
     alpha = loss.gradient(z, y)
