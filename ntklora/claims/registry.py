@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ntklora.claims.claim import Claim
 
-_ORDER = "TCLH"  # existence, landscape and generalization; their corollary; lemmas; initialization; then the methods
+# Existence, landscape and generalization; their corollary; lemmas; beyond linear; initialization; then the methods.
+_ORDER = ("T", "C", "L", "KKR", "H")
 
 
 def all_claims() -> tuple[Claim, ...]:
@@ -42,7 +43,7 @@ def _nearest(wanted: str, ids: Sequence[str]) -> str:
 
 
 def _rank(name: str) -> tuple[int, int, int, str]:
-    match = re.match(r"([A-Z])(\d+)", name)
+    match = re.match(r"([A-Z]+)(\d*)", name)
     if match is None or match[1] not in _ORDER:
         return len(_ORDER), 0, 0, name
-    return _ORDER.index(match[1]), int(match[2]), len(name), name
+    return _ORDER.index(match[1]), int(match[2] or 0), len(name), name

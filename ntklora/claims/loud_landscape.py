@@ -1,0 +1,193 @@
+"""The landscapes on which KKR is checked: convex losses whose restricted convexity is positive, loud minima or none.
+
+Planted loud minima; squared losses of random spectrum; a logistic loss with orthogonal features, whose convexity
+depends on the ball. At every endpoint: singular values, the residual S of `∇L(X) = −λUVᵀ + S`, what of the gradient
+does not fit that form, and the constants of the hypotheses, from their safe ends.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certificates.restricted import restricted_curvature
+from ntklora.certified.endpoints import find_endpoints
+from ntklora.certified.optimum import solve
+from ntklora.claims.claim import Profile
+from ntklora.data.teacher_student import random_frame
+from ntklora.instances.loud import Loud, plant_loud_minimum
+from ntklora.problem.objective import dual_vector, gradient_matrices, lam_max
+from ntklora.problem.problem import Problem
+from ntklora.tangent.operator import TangentOperator
+
+STARTS = {Profile.smoke: 8, Profile.default: 32, Profile.full: 256}
+SEEDS = {Profile.smoke: 1, Profile.default: 3, Profile.full: 20}
+_SECOND_ORDER = frozenset({Endpoint.global_, Endpoint.spurious, Endpoint.rank_limited, Endpoint.flat})
+# Singular values below this share of the largest do not count towards the rank of an endpoint.
+_RANK_TOLERANCE = 1e-6
+# One shape for all squared losses: the statements do not depend on it, and one compilation serves them all.
+_SHAPE = (4, 4)
+
+
+class Landscape(NamedTuple):
+    """The second-order points of LoRA at one rank, one row each, and what KKR supposes of their problem.
+
+    `values (S, r)` singular values, falling; `residual (S,)` ‖S‖_op, `misfit (S,)` what of ∇L is not of the form
+    −λUVᵀ + S, relative to λ; `optimal (S,)` certified global; `finished` the share of starts that ended at such points.
+    """
+
+    lam: float
+    rank: int
+    optimum_rank: int
+    convexity: float
+    smoothness: float
+    values: np.ndarray
+    residual: np.ndarray
+    misfit: np.ndarray
+    optimal: np.ndarray
+    finished: float
+
+
+@lru_cache(maxsize=256)
+def planted_landscape(values: tuple[float, ...], optimum: tuple[float, ...], seed: int, starts: int) -> Landscape:
+    """A planted loud minimum, from around it and from random starts."""
+    return _around(plant_loud_minimum(values, optimum, seed=seed, shape=_SHAPE), starts)
+
+
+@lru_cache(maxsize=8)
+def tight_landscape(seed: int) -> Landscape:
+    """A minimum of rank 2 whose `σ_2/σ_1 = 0.05` is within 10% of `2α/β`, from around it only."""
+    return _around(tight_instance(seed), 0)
+
+
+def tight_instance(seed: int) -> Loud:
+    """The problem of `tight_landscape`, with what was planted in it."""
+    return plant_loud_minimum((1.0, 0.05), seed=seed, excess=0.0475, stiffness=1.0, margin=0.0005, shape=_SHAPE)
+
+
+@lru_cache(maxsize=8)
+def soft_landscape(rank: int, seed: int, starts: int) -> Landscape:
+    """Rank `rank` on a problem with a spurious minimum of rank 1 and β/α just above 3, the least that has one."""
+    planted = plant_loud_minimum((0.5,), seed=seed, excess=0.475, stiffness=1.0, margin=0.0005, shape=_SHAPE)
+    if rank == 1:
+        return _around(planted, starts)
+    return _survey(planted.problem, rank, seed, starts)
+
+
+@lru_cache(maxsize=64)
+def conditioned_landscape(condition: float, seed: int, starts: int, rank: int = 2) -> Landscape:
+    """Squared loss with `A*A/N` of spectrum 1 … `condition` in a random basis."""
+    m, n = _SHAPE
+    return _survey(_quadratic(np.geomspace(1.0, condition, m * n), seed), rank, seed, starts)
+
+
+@lru_cache(maxsize=8)
+def unspanned_landscape(seed: int) -> Landscape:
+    """Features that do not span all matrices: no convexity at all, so KKR has nothing to say."""
+    return _survey(_quadratic(np.repeat([0.0, 1.0], [6, 10]), seed), 3, seed, 8)
+
+
+def _quadratic(spectrum: np.ndarray, seed: int) -> Problem:
+    """Squared loss with `A*A/N` of this spectrum in a random basis, noisy targets of a teacher of rank 2, large λ."""
+    (m, n), size = _SHAPE, len(spectrum)
+    rng = np.random.default_rng(seed)
+    features = np.sqrt(size * spectrum)[:, None] * random_frame(size, size, rng)
+    op = TangentOperator.from_dense(features.reshape(size, 1, m, n))
+    teacher = random_frame(m, 2, rng) * [2.0, 1.0] @ random_frame(n, 2, rng).T
+    y = op.apply(teacher) + 0.1 * rng.standard_normal((size, 1))
+    problem = Problem(op, np.zeros_like(y), y, "squared", 0.0)
+    return problem.with_lam(0.3 * lam_max(problem))
+
+
+@lru_cache(maxsize=64)
+def logistic_landscape(seed: int, starts: int) -> Landscape:
+    """Logistic loss on three orthonormal bases of features of norm 1: `A*A/N = I/(mn)`, labels of a teacher."""
+    m, n = 3, 4
+    rng = np.random.default_rng(seed)
+    features = np.concatenate([random_frame(m * n, m * n, rng) for _ in range(3)]).reshape(-1, 1, m, n)
+    op = TangentOperator.from_dense(features)
+    z = op.apply(np.outer(rng.standard_normal(m), rng.standard_normal(n)))[:, 0]
+    y = np.where(rng.uniform(size=len(z)) < 1.0 / (1.0 + np.exp(-3 * z)), 1.0, -1.0)
+    problem = Problem(op, np.zeros((len(y), 1)), y, "logistic", 0.0)
+    return _survey(problem.with_lam(0.6 * lam_max(problem)), 2, seed, starts)
+
+
+def with_saddle_at_zero(landscape: Landscape, problem: Problem) -> Landscape:
+    """The landscape with δ = 0 counted as second order: it is stationary, and below λ_max a strict saddle."""
+    return landscape._replace(
+        values=np.concatenate([landscape.values, np.zeros((1, landscape.rank))]),
+        residual=np.append(landscape.residual, lam_max(problem)),
+        misfit=np.append(landscape.misfit, 0.0),
+        optimal=np.append(landscape.optimal, False),
+    )
+
+
+def judge_points(
+    problem: Problem, rank: int, us: Any, vs: Any, kinds: list[Endpoint], convexity: float, smoothness: float
+) -> Landscape:
+    """Rows for the points among `us (S, m, r)`, `vs (S, n, r)` whose class is one of second order."""
+    problem = problem.host()
+    lam, kept = float(problem.lam), [s for s, kind in enumerate(kinds) if kind in _SECOND_ORDER]
+    rows = [_decompose(problem, us[s] @ vs[s].T, rank) for s in kept]
+    values, residual, misfit = (np.array(column) for column in zip(*rows, strict=True))
+    return Landscape(
+        lam=lam,
+        rank=rank,
+        optimum_rank=solve(problem).rank,
+        convexity=convexity,
+        smoothness=smoothness,
+        values=values,
+        residual=residual,
+        misfit=misfit,
+        optimal=np.array([kinds[s] is Endpoint.global_ for s in kept]),
+        finished=len(kept) / len(kinds),
+    )
+
+
+def _decompose(problem: Problem, x: np.ndarray, rank: int) -> tuple[np.ndarray, float, float]:
+    """Singular values of X, `‖S‖_op`, and the misfit of ∇L(X) relative to λ."""
+    left, values, right = np.linalg.svd(x)
+    kept = int((values > _RANK_TOLERANCE * max(values[0], np.finfo(float).tiny)).sum())
+    z = problem.f0 + problem.op.apply(x)
+    (gradient,) = gradient_matrices(problem, dual_vector(problem, z)).values()
+    rotated = left.T @ gradient @ right.T
+    residual = np.linalg.norm(rotated[kept:, kept:], 2) if kept < min(x.shape) else 0.0
+    rotated[:kept, :kept] += problem.lam * np.eye(kept)
+    rotated[kept:, kept:] = 0.0
+    return values[:rank], float(residual), float(np.linalg.norm(rotated) / problem.lam)
+
+
+def _around(planted: Loud, starts: int) -> Landscape:
+    rng = np.random.default_rng(0)
+    near = [x + 1e-2 * np.abs(x).min() * rng.standard_normal((4, *x.shape)) for x in (planted.u, planted.v)]
+    return _survey(planted.problem, planted.u.shape[1], 0, starts, near, (planted.convexity, planted.smoothness))
+
+
+def _survey(
+    problem: Problem,
+    rank: int,
+    seed: int,
+    starts: int,
+    near: list[np.ndarray] | None = None,
+    constants: tuple[float, float] | None = None,
+) -> Landscape:
+    """Endpoints from random starts and from those given, judged; constants on the ball that holds all and the optimum.
+
+    Safe ends of the brackets, unless the constants are known.
+    """
+    solution, key = solve(problem), jax.random.key(seed)
+    found = [find_endpoints(problem, rank, key, starts=starts)] if starts else []
+    if near is not None:
+        found.append(find_endpoints(problem, rank, key, starts=len(near[0]), initial=(near[0], near[1])))
+    us, vs = (np.concatenate([getattr(ends, side) for ends in found]) for side in "uv")
+    kinds = [report.endpoint for report in classify_endpoints(problem, us, vs, solution=solution)]
+    if constants is None:
+        radius = max(np.linalg.norm(x) for x in [solution.delta, *(us @ vs.swapaxes(1, 2))])
+        wide = restricted_curvature(problem, rank + solution.rank, float(radius), starts=1)
+        narrow = restricted_curvature(problem, 2, float(radius), starts=1)
+        constants = wide.convexity.low, narrow.smoothness.high
+    return judge_points(problem, rank, us, vs, kinds, *constants)
