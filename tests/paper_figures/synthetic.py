@@ -74,7 +74,18 @@ def preheating_row(cell):
     return {**row, **levels, "bound": mean if cell["start"] == "preheated" else None}
 
 
+def loud_row(cell):
+    """A quarter of the starts from large scales end in a minimum as loud as it can be, none from small ones."""
+    spurious = (cell["family"] == "planted" and cell["scale"] >= 1) * (cell["starts"] // 4)
+    counts = {"global": cell["starts"] - spurious, "spurious": spurious, "rank_limited": 0, "flat": 0, "saddle": 0}
+    known = {"convexity": 0.05, "smoothness": 4.0, "convexity_met": 0.05, "smoothness_met": 4.0}
+    ends = {"loud_ratio": 0.5, "loud_norm": 3.0, "loud_excess": 0.5} if spurious else {}
+    sizes = {"optimal_rank": 1, "optimal_norm": 1.0, "loss_at_zero": 0.6, "lam": 0.1, "quiet_ratio": 0.0}
+    return {**counts, "unconverged": 0, "inconclusive": 0, **known, **ends, **sizes}
+
+
 ROWS = {
+    "loud_minima": loud_row,
     "landscape": landscape_row,
     "minimizer_rank": rank_row,
     "training_curves": curve_row,

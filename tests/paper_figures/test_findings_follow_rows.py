@@ -4,7 +4,7 @@ import pytest
 
 from ntklora.sweeps import Profile
 from ntklora.sweeps.catalogue import all_experiments, all_figures
-from tests.paper_figures.synthetic import curve_row, landscape_row, preheating_row, rank_row
+from tests.paper_figures.synthetic import curve_row, landscape_row, loud_row, preheating_row, rank_row
 
 
 def say(name, run, profile=Profile.smoke):
@@ -125,3 +125,30 @@ def test_preheating_says_gain_loss_and_null_case_as_they_come():
     turned = say("high_rank_preheating", inverted)
     assert "(a gain, against the null case)" in turned
     assert "(a loss)" in turned
+
+
+def test_loud_minima_say_which_scales_fail():
+    def inverted(cell):
+        return loud_row({**cell, "scale": 1 / cell["scale"]})
+
+    assert "Large initializations run into the planted spurious minimum" in say("loud_minima", loud_row)
+    assert "small initializations run into the planted minimum more often" in say("loud_minima", inverted)
+    everywhere = say("loud_minima", lambda cell: loud_row({**cell, "scale": 1.0}))
+    assert "makes no difference" in everywhere
+
+
+def test_loud_minima_contradict_kkr_when_a_spurious_endpoint_is_quiet():
+    def quiet(cell):
+        row = loud_row(cell)
+        return {**row, "loud_ratio": 0.02} if row["spurious"] else row
+
+    assert "are loud as KKR [paper] says" in say("loud_minima", loud_row)
+    assert "contradicts it" in say("loud_minima", quiet)
+
+
+def test_loud_minima_tell_the_typical_instance_from_the_planted_one():
+    def spurious_everywhere(cell):
+        return loud_row({**cell, "family": "planted"})
+
+    assert "none was met" in say("loud_minima", loud_row)
+    assert "were met" in say("loud_minima", spurious_everywhere)
