@@ -55,6 +55,7 @@ _HOME = {
     "find_endpoints": "ntklora.certified.endpoints",
     "survey_landscape": "ntklora.certified.landscape",
     "judge_endpoints": "ntklora.certified.landscape",
+    "prove_spurious_minimum": "ntklora.proof.spurious",
     "pataki_rank": "ntklora.theory.ranks",
     "matrix_factorization": "ntklora.instances.matrix_factorization",
     "HRP": "ntklora.adapters.hrp",

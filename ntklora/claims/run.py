@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
@@ -50,8 +50,13 @@ def run_claim(claim: Claim, profile: Profile) -> ClaimResult:
 
 def worst_outcome(results: Sequence[ClaimResult]) -> Outcome:
     """The worst of error, refuted, inconclusive, consistent; `inapplicable` only where nothing else came out."""
-    outcomes = {result.outcome for result in results}
-    return next((outcome for outcome in _WORST_FIRST if outcome in outcomes), Outcome.inapplicable)
+    return worst_of(result.outcome for result in results)
+
+
+def worst_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """The worst of some outcomes, as `worst_outcome` has it."""
+    seen = set(outcomes)
+    return next((outcome for outcome in _WORST_FIRST if outcome in seen), Outcome.inapplicable)
 
 
 def exit_status(results: Sequence[ClaimResult]) -> int:

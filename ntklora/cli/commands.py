@@ -20,6 +20,9 @@ class Verify:
     """Ids of claims, such as T1 or H6; all of them when none is given."""
     profile: Profile = Profile.default
     """How much work."""
+    proof: bool = False
+    """Prove the shipped spurious minima by interval arithmetic (needs the extra proof); of the claims, only those
+    named are run beside it."""
     jobs: int | None = None
     """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,10 +12,11 @@ from rich.table import Table
 from ntklora.claims.claim import Numbers
 from ntklora.claims.experiment import claims_experiment, results_of
 from ntklora.claims.registry import select_claims
-from ntklora.claims.run import ClaimResult, exit_status, worst_outcome
+from ntklora.claims.run import ClaimResult, exit_status, worst_of, worst_outcome
 from ntklora.cli import results
-from ntklora.cli.answer import Answer, Mistake
+from ntklora.cli.answer import NOT_SHOWN, OK, Answer, Mistake
 from ntklora.cli.commands import Verify
+from ntklora.cli.proofs import proof_outcomes, proofs_document, run_proofs, show_proofs
 from ntklora.cli.results import processes, said_in_a_line
 from ntklora.sweeps.agenda import Order
 from ntklora.sweeps.chunk import plan_groups
@@ -23,16 +24,37 @@ from ntklora.sweeps.experiment import CellStatus, Row
 from ntklora.sweeps.progress import show_progress
 from ntklora.sweeps.sweep import Sweep
 
+if TYPE_CHECKING:
+    from ntklora.proof.cases import CaseProof
+
 _COLUMNS = ("id", "statement", "source", "predicted", "measured", "margin", "verdict", "controls")
 _WIDE = 170  # characters of the table where there is no terminal to ask
 
 
 def run(options: Verify) -> Answer:
-    """Run the named claims, all of them when none is named, in worker processes; nothing is stored."""
+    """Run the named claims, all of them when none is named, in worker processes; nothing is stored.
+
+    With `--proof` the interval proofs run, and of the claims only those named.
+    """
     try:
         wanted = {claim.id for claim in select_claims(options.claims)}
     except ValueError as error:
         raise Mistake(str(error)) from error
+    proofs = run_proofs() if options.proof else ()
+    found = [] if options.proof and not options.claims else _run_claims(options, wanted)
+    outcomes = [*(result.outcome for result in found), *proof_outcomes(proofs)]
+    document: dict[str, Any] = {
+        "outcome": worst_of(outcomes),
+        "profile": options.profile,
+        "claims": [record(each) for each in found],
+    }
+    if options.proof:
+        document |= {"proof": proofs_document(proofs)}
+    status = max(exit_status(found), OK if all(each.as_expected for each in proofs) else NOT_SHOWN)
+    return Answer(status, document, lambda: _show_all(found, proofs))
+
+
+def _run_claims(options: Verify, wanted: set[str]) -> list[ClaimResult]:
     executor = processes(options.jobs)
     experiment = claims_experiment()
     sweep = Sweep(experiment, [cell for cell in experiment.cells(options.profile) if cell["claim"] in wanted])
@@ -46,9 +68,7 @@ def run(options: Verify) -> Answer:
         for _, row in computed:
             rows[row["key"]] = row
             advance(row["status"] != CellStatus.ok)
-    found = results_of([rows[key] for key in sweep.keys])
-    document = {"outcome": worst_outcome(found), "profile": options.profile, "claims": [record(each) for each in found]}
-    return Answer(exit_status(found), document, lambda: _show(found))
+    return results_of([rows[key] for key in sweep.keys])
 
 
 def record(result: ClaimResult) -> dict[str, Any]:
@@ -73,9 +93,16 @@ def record(result: ClaimResult) -> dict[str, Any]:
     } | ({"reason": result.reason} if result.reason else {})
 
 
-def _show(results: Sequence[ClaimResult]) -> None:
+def _show_all(results: Sequence[ClaimResult], proofs: Sequence[CaseProof]) -> None:
     console = Console()
     console = console if console.is_terminal else Console(width=_WIDE)
+    if proofs:
+        show_proofs(console, proofs)
+    if results:
+        _show(console, results)
+
+
+def _show(console: Console, results: Sequence[ClaimResult]) -> None:
     table = Table(*_COLUMNS, show_lines=True)
     for result in results:
         claim = result.claim

@@ -22,6 +22,7 @@ LAYERS = (
     ("instances",),
     ("solvers", "certificates"),
     ("certified",),
+    ("proof",),
     ("adapters",),
     ("sweeps",),
     ("plotting", "claims"),
