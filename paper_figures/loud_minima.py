@@ -95,7 +95,7 @@ def _loudness(planted: Table) -> str:
         )
     else:
         kept = (
-            f"All {count:,} spurious endpoints are loud as KKR [paper] says, but its bound is loose here: sigma_r is "
+            f"All {count:,} spurious endpoints are loud as KKR says, but its bound is loose here: sigma_r is "
             f"{least:.0f} times the bound or more"
         )
     larger = f"{min(norms):.2g} to {max(norms):.2g} times the optimum's"

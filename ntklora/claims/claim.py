@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ntklora.sweeps.profile import Profile as Profile
+from ntklora.theory.statements import Label as Label
 
 Numbers = float | Mapping[str, float] | None
 
@@ -25,14 +26,6 @@ class Outcome(StrEnum):
     inconclusive = "inconclusive"
     inapplicable = "inapplicable"
     error = "error"
-
-
-class Label(StrEnum):
-    """Where the statement comes from, in the words of the theory document."""
-
-    paper = "paper"
-    derived = "derived"
-    reconstructed = "reconstructed"
 
 
 class Evidence(NamedTuple):

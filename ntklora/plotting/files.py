@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from ntklora.sweeps.experiment import CellStatus, Experiment, Row
 from ntklora.sweeps.figure import Figure, Table
 from ntklora.sweeps.numerics import Numerics
 from ntklora.sweeps.profile import Profile
+from ntklora.theory.statements import with_labels
 from ntklora.version import __version__
 
 if TYPE_CHECKING:
@@ -53,11 +55,13 @@ def write_figures(
 ) -> list[Plotted]:
     """Draw figures from the rows of a profile: `<folder>/<name>.{pdf,png,svg,csv,json}`, each whole or absent.
 
-    A figure without rows is drawn as a sentence that says so; one with a part of them names what is missing.
+    Titles, captions and findings get the labels of the statements they name. A figure without rows is drawn as a
+    sentence that says so; one with a part of them names what is missing.
     """
+    labelled = (replace(each, title=with_labels(each.title), caption=with_labels(each.caption)) for each in figures)
     return [
         _write_figure(figure, [experiments[name] for name in figure.experiments], results, profile, folder, venue)
-        for figure in figures
+        for figure in labelled
     ]
 
 
@@ -75,7 +79,7 @@ def _write_figure(
     table = figure.tabulate(rows) if any(rows.values()) else []
     with printed_at(venue):
         if table:
-            drawing, finding = figure.draw(table), figure.finding(table)
+            drawing, finding = figure.draw(table), with_labels(figure.finding(table))
             if gaps:
                 drawing.suptitle(f"Incomplete. {gaps}", fontsize=SMALLEST, color=VERMILION, wrap=True)
                 finding = f"{finding} Incomplete: {gaps}."

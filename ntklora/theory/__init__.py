@@ -4,6 +4,7 @@
   ask for, in exact integer arithmetic.
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
+* `statements`: the label of every statement, put behind its id wherever one is shown.
 
 Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
 """

@@ -142,7 +142,7 @@ def test_loud_minima_contradict_kkr_when_a_spurious_endpoint_is_quiet():
         row = loud_row(cell)
         return {**row, "loud_ratio": 0.02} if row["spurious"] else row
 
-    assert "are loud as KKR [paper] says" in say("loud_minima", loud_row)
+    assert "are loud as KKR says" in say("loud_minima", loud_row)
     assert "contradicts it" in say("loud_minima", quiet)
 
 
