@@ -49,6 +49,7 @@ _HOME = {
     "classify_endpoints": "ntklora.certificates.endpoints",
     "duality_gap": "ntklora.certificates.duality",
     "solve": "ntklora.certified.optimum",
+    "numerical_rank": "ntklora.certified.solution",
     "train_full": "ntklora.solvers.proximal",
     "descend_proximally": "ntklora.solvers.proximal",
     "solve_path": "ntklora.certified.optimum",
