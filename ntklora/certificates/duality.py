@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntklora.certificates.span import output_basis
-from ntklora.problem.objective import dual_vector, full_objective, gradient_matrices, training_loss
+from ntklora.problem.objective import dual_vector, full_objective, largest_slope, training_loss
 from ntklora.problem.problem import Problem
 
 Array = Any
@@ -66,11 +66,6 @@ def dual_objective(problem: Problem, alpha: Array) -> float:
     return float(-(problem.loss.conjugate(alpha, problem.y) - (alpha * problem.f0).sum(1)).mean())
 
 
-def operator_norm(gammas: Matrices) -> float:
-    """`max_l ‖Γ^l‖_op`."""
-    return float(max(np.linalg.norm(gamma, 2) for gamma in gammas.values()))
-
-
 def duality_gap(problem: Problem, delta: Array | Matrices) -> Gap:
     """The gap of `δ` for full fine-tuning, `F(δ) − d(α)`, with the `α` that proves it.
 
@@ -107,7 +102,7 @@ def feasible_dual(problem: Problem, z: Array, basis: np.ndarray | None = None) -
     if problem.lam == 0:
         return kernel_dual(problem, z, output_basis(problem) if basis is None else basis)
     alpha = dual_vector(problem, z)
-    size = operator_norm(gradient_matrices(problem, alpha))
+    size = largest_slope(problem, alpha)
     return best_multiple(problem, alpha, float(problem.lam) / size if size > 0 else np.inf)
 
 
@@ -151,7 +146,7 @@ def is_in_kernel(problem: Problem, alpha: np.ndarray) -> bool:
     """Whether `A*(α) = 0` up to rounding: against `(1/N) Σ_ij |α_ij| ‖G_ij‖_F`, its size without cancellation."""
     norms = np.sqrt(np.einsum("iijj->ij", problem.op.gram()))
     rounding = _KERNEL_TOLERANCE * (np.abs(alpha) * norms).sum() / problem.num_samples
-    return operator_norm(gradient_matrices(problem, alpha)) <= rounding
+    return largest_slope(problem, alpha) <= rounding
 
 
 def _best_on_segment(value: Callable[[float], float], longest: float) -> float:

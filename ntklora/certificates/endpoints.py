@@ -29,11 +29,13 @@ from ntklora.certificates.span import output_basis
 from ntklora.certificates.stationary import (
     REACH,
     Point,
+    Units,
     is_stationary,
     norm,
     point_at,
     polish,
     sign_is_resolved,
+    units_of,
     valley_is_exhibited,
 )
 from ntklora.certificates.twins import distance, signature_of
@@ -106,6 +108,7 @@ class _Reference(NamedTuple):
     """What endpoints are measured by: the problem in the coordinates the data see, the best dual and primal values."""
 
     problem: Problem
+    units: Units
     reduction: Reduction | None
     basis: np.ndarray | None
     dual: float
@@ -197,13 +200,13 @@ def _reference(problem: Problem, solution: CertifiedOptimum | None, ranks: dict[
     seen = host if reduction is None else reduction.problem
     basis = output_basis(seen) if host.perturbation is None and host.lam == 0 else None
     if solution is None:
-        return _Reference(seen, reduction, basis, -np.inf, np.inf, np.inf)
+        return _Reference(seen, units_of(seen), reduction, basis, -np.inf, np.inf, np.inf)
     alpha = np.asarray(solution.alpha, np.float64)
     dual = dual_objective(host, scaled_to_feasible(host, alpha))
     low_u, low_v = (host.op.as_dict(side) for side in reduce_rank(problem, solution.delta))
     value = float(objective(host, low_u, low_v))
     reachable = all(low_u[name].shape[1] <= rank for name, rank in ranks.items())
-    return _Reference(seen, reduction, basis, dual, value, value if reachable else np.inf)
+    return _Reference(seen, units_of(seen), reduction, basis, dual, value, value if reachable else np.inf)
 
 
 def _classify(
@@ -226,13 +229,13 @@ def _classify(
     )
     if report.gap <= tolerance:
         return report
-    problem, (seen_us, seen_vs) = reference.problem, _seen(reference, us, vs)
+    problem, units, (seen_us, seen_vs) = reference.problem, reference.units, _seen(reference, us, vs)
     dual = max(reference.dual, _own_dual(reference, seen_us, seen_vs))
     report = report._replace(gap=relative_gap(host, given.objective, dual))
     if report.gap <= tolerance:
         return report
     unseen = _unseen(reference, us, vs) if host.lam > 0 else 0.0
-    point = polish(problem, point_at(problem, seen_us, seen_vs, moved=unseen))
+    point = polish(problem, units, point_at(problem, seen_us, seen_vs, moved=unseen))
     dual = max(dual, _own_dual(reference, point.us, point.vs))
     report = report._replace(
         gap=relative_gap(host, given.objective, dual),
@@ -243,7 +246,7 @@ def _classify(
         return report
     floor = tolerance * max(abs(given.objective), 1e-12 * float(training_loss(host, host.f0)))
     near = unseen <= REACH * norm(us, vs) and given.objective - point.objective <= floor
-    if not near or not is_stationary(problem, point):
+    if not near or not is_stationary(units, point):
         return report._replace(endpoint=Endpoint.unconverged)
     h = hessian(problem, point.us, point.vs)
     escape = _deficient_escape(problem, point, h)
@@ -258,9 +261,9 @@ def _classify(
         scale=found.scale,
     )
     if found.negative == 0 and found.zero > 0:
-        valley = valley_is_exhibited(problem, point, found.direction)
+        valley = valley_is_exhibited(problem, units, point, found.direction)
         return report._replace(endpoint=Endpoint.flat if valley else Endpoint.inconclusive)
-    if not sign_is_resolved(problem, point, found.min_curvature, found.direction):
+    if not sign_is_resolved(problem, units, point, found.min_curvature, found.direction):
         return report._replace(endpoint=Endpoint.inconclusive)
     if found.negative > 0:
         return report._replace(endpoint=Endpoint.saddle)

@@ -98,7 +98,7 @@ def hessian(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Hessi
     stacked = np.concatenate([np.zeros((len(root) * root.shape[2], 0)), *rows], 1)
     if 0 < stacked.shape[1] < len(stacked):
         stacked = np.asarray(np.linalg.qr(stacked, mode="r"))
-    stretch = np.linalg.norm(stacked, 2) ** 2 if stacked.size else 0.0
+    stretch = np.linalg.eigvalsh(stacked @ stacked.T)[-1] if stacked.size else 0.0
     gauge = scipy.linalg.block_diag(np.zeros((0, 0)), *gauges)
     return Hessian(diagonal, stacked, gauge, tuple(frames), tuple(free), float(stretch + max(sizes)))
 
@@ -109,7 +109,7 @@ def count_below(h: Hessian, mu: float) -> int:
     if not h.diagonal.size:
         return free
     matrix, kept, scaling = _schur(h, mu)
-    negative = int((scipy.linalg.eigvalsh(matrix * np.outer(scaling, scaling)) < 0).sum())
+    negative = int((np.linalg.eigvalsh(matrix * np.outer(scaling, scaling)) < 0).sum())
     eliminated = int((h.diagonal[~kept] < mu).sum())
     return free + eliminated + negative - len(h.rows) - h.gauge.shape[1]
 
@@ -124,7 +124,7 @@ def solve_shifted(h: Hessian, mu: float, right: np.ndarray, cutoff: float = 0.0)
     pivot = (h.diagonal[~kept] - mu)[:, None]
     eliminated = b[~kept] / pivot
     side = np.concatenate([b[kept], -h.rows[:, ~kept] @ eliminated, -h.gauge[~kept].T @ eliminated])
-    values, vectors = scipy.linalg.eigh(matrix * np.outer(scaling, scaling))
+    values, vectors = np.linalg.eigh(matrix * np.outer(scaling, scaling))
     floor = max(cutoff, np.finfo(np.float64).tiny) * np.abs(values).max()
     inverse = np.where(np.abs(values) > floor, 1.0 / np.where(np.abs(values) > floor, values, 1.0), 0.0)
     small = scaling[:, None] * (vectors @ (inverse[:, None] * (vectors.T @ (scaling[:, None] * side))))
@@ -187,7 +187,7 @@ def _schur(h: Hessian, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _principal_rotation(q: np.ndarray, largest: float) -> tuple[np.ndarray, int]:
-    _, values, rotation = np.linalg.svd(q, full_matrices=True)
+    _, values, rotation = np.linalg.svd(q, full_matrices=q.shape[0] < q.shape[1])
     return rotation.T, int((values > _ZERO_COLUMN * largest).sum()) if largest > 0 else 0
 
 

@@ -26,6 +26,7 @@ from ntklora.problem.objective import (
     factor_gradients,
     gradient_matrices,
     kkt_matrices,
+    largest_slope,
     objective,
     stack,
 )
@@ -70,6 +71,9 @@ def scaled_to_feasible(problem: Problem, alpha: Array) -> np.ndarray:
 
 def longest_step(problem: Problem, alpha: Array) -> float:
     """The largest `t ≥ 0` for which `t α` is dual feasible for F_P; `inf` if every `t` is."""
+    if problem.perturbation is None and problem.lam > 0:
+        slope = largest_slope(problem, alpha)
+        return float(problem.lam) / slope if slope > 0 else np.inf
     nothing = {name: np.zeros(shape) for name, shape in problem.shapes.items()}
     base = kkt_matrices(problem, nothing)
     full = kkt_matrices(problem, gradient_matrices(problem, alpha))

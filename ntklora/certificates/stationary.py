@@ -48,40 +48,50 @@ def point_at(problem: Problem, us: Matrices, vs: Matrices, moved: float = 0.0) -
     return Point(us, vs, float(objective(problem, us, vs)), gradient, moved)
 
 
-def size_scale(problem: Problem) -> float:
-    """A hundredth of `√(2F(0)/λ_max)`, the size that `Q` must have to fit the data.
+class Units(NamedTuple):
+    """The units of a problem, the same at all of its points.
 
-    By convexity `L(δ) ≥ F(0) − λ_max ‖δ‖_*`, and `‖Q‖² ≥ 2‖δ‖_*`. It is the unit near `Q = 0`.
+    `size`: a hundredth of `√(2F(0)/λ_max)`, the size that `Q` must have to fit the data. By convexity
+    `L(δ) ≥ F(0) − λ_max ‖δ‖_*`, and `‖Q‖² ≥ 2‖δ‖_*`. It is the unit near `Q = 0`. `decay = λ + 2‖P‖`, the size of what
+    the gradient cancels, for a `Q` of size 1; at `λ = 0` without perturbation nothing need cancel, and `λ_max` stands
+    for `λ`.
     """
+
+    size: float
+    decay: float
+
+
+def units_of(problem: Problem) -> Units:
+    """The `Units` of a problem on the host."""
     steepest = lam_max(problem)
-    return 0.01 * float(np.sqrt(2 * float(training_loss(problem, problem.f0)) / steepest)) if steepest > 0 else 1.0
-
-
-def gradient_scale(problem: Problem, us: Matrices, vs: Matrices) -> float:
-    """The size of the terms that cancel in the gradient at a stationary point: `(λ + 2‖P‖) max(‖Q‖, size_scale)`.
-
-    At `λ = 0` without perturbation nothing need cancel; `λ_max = ‖Γ(0)‖` stands for `λ`.
-    """
     perturbation = max((np.linalg.norm(p, 2) for p in (problem.perturbation or {}).values()), default=0.0)
-    decay = float(problem.lam) + 2 * float(perturbation) or lam_max(problem)
-    return decay * max(norm(us, vs), size_scale(problem))
+    size = 0.01 * float(np.sqrt(2 * float(training_loss(problem, problem.f0)) / steepest)) if steepest > 0 else 1.0
+    return Units(size, float(problem.lam) + 2 * float(perturbation) or steepest)
 
 
-def is_stationary(problem: Problem, point: Point) -> bool:
+def gradient_scale(units: Units, us: Matrices, vs: Matrices) -> float:
+    """The size of the terms that cancel in the gradient at a stationary point: `decay · max(‖Q‖, size)`."""
+    return units.decay * max(norm(us, vs), units.size)
+
+
+def is_stationary(units: Units, point: Point) -> bool:
     """Whether the gradient is below 1e-9 of `gradient_scale`."""
-    return point.gradient_norm <= STATIONARY * gradient_scale(problem, point.us, point.vs)
+    return point.gradient_norm <= STATIONARY * gradient_scale(units, point.us, point.vs)
 
 
-def polish(problem: Problem, point: Point, reach: float = REACH) -> Point:
+def polish(problem: Problem, units: Units, point: Point, reach: float = REACH) -> Point:
     """The stationary point next to this one, by regularized Newton steps that ignore the gauge.
 
     A step solves `(H + ‖g‖/‖Q‖) dQ = −g`, whatever the signs of `H`: minima, saddles and valleys all attract. It is
-    taken only while the gradient shrinks and the point stays within `reach` of where it started, relative to its size.
+    taken only while the gradient is above rounding and shrinks, and the point stays within `reach` of where it started,
+    relative to its size.
     """
-    start, limit = point, reach * max(norm(point.us, point.vs), size_scale(problem))
+    start, limit = point, reach * max(norm(point.us, point.vs), units.size)
     for _ in range(_MAX_STEPS):
+        if point.gradient_norm <= _rounding(units, point):
+            break
         h = hessian(problem, point.us, point.vs)
-        if not h.diagonal.size or point.gradient_norm == 0.0:
+        if not h.diagonal.size:
             break
         gradient = to_coordinates(h, *factor_gradients(problem, point.us, point.vs))
         shift = point.gradient_norm / max(norm(point.us, point.vs), np.finfo(np.float64).tiny)
@@ -95,15 +105,16 @@ def polish(problem: Problem, point: Point, reach: float = REACH) -> Point:
     return point
 
 
-def sign_is_resolved(problem: Problem, point: Point, curvature: float, direction: tuple[Matrices, Matrices]) -> bool:
+def sign_is_resolved(
+    problem: Problem, units: Units, point: Point, curvature: float, direction: tuple[Matrices, Matrices]
+) -> bool:
     """Whether the smallest curvature keeps its sign on both sides of the true stationary point.
 
     The gradient, or its own rounding, may hide a stationary point as far as `‖g‖/|κ|` along the softest direction.
     There the projected Hessian must still be above `κ/2` (for `κ > 0`), or still have an eigenvalue below it.
     """
-    rounding = 4 * np.finfo(np.float64).eps * gradient_scale(problem, point.us, point.vs)
-    hidden = max(point.gradient_norm, rounding) / max(abs(curvature), np.finfo(np.float64).tiny)
-    if hidden > REACH * max(norm(point.us, point.vs), size_scale(problem)):
+    hidden = max(point.gradient_norm, _rounding(units, point)) / max(abs(curvature), np.finfo(np.float64).tiny)
+    if hidden > REACH * max(norm(point.us, point.vs), units.size):
         return False
     for side in (hidden, -hidden):
         beside = hessian(problem, _moved(point.us, direction[0], side), _moved(point.vs, direction[1], side))
@@ -112,16 +123,21 @@ def sign_is_resolved(problem: Problem, point: Point, curvature: float, direction
     return True
 
 
-def valley_is_exhibited(problem: Problem, point: Point, direction: tuple[Matrices, Matrices]) -> bool:
+def valley_is_exhibited(problem: Problem, units: Units, point: Point, direction: tuple[Matrices, Matrices]) -> bool:
     """Whether walking along `direction` ends at another stationary point, modulo gauge, of the same objective.
 
     Curvature within rounding of zero is either a valley or a minimum too weak to be told; only the walk says which.
     """
     length = _WALK * norm(point.us, point.vs)
     aside = point_at(problem, _moved(point.us, direction[0], length), _moved(point.vs, direction[1], length))
-    floor = polish(problem, aside, reach=0.5 * _WALK)
+    floor = polish(problem, units, aside, reach=0.5 * _WALK)
     level = abs(floor.objective - point.objective) <= _LEVEL * abs(point.objective)
-    return level and is_stationary(problem, floor) and _distance(problem, point, floor) > 0.1 * _WALK
+    return level and is_stationary(units, floor) and _distance(problem, point, floor) > 0.1 * _WALK
+
+
+def _rounding(units: Units, point: Point) -> float:
+    """What the gradient of a stationary point may be by rounding alone."""
+    return 4 * float(np.finfo(np.float64).eps) * gradient_scale(units, point.us, point.vs)
 
 
 def _distance(problem: Problem, first: Point, second: Point) -> float:

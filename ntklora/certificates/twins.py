@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,16 @@ _SAME = 1e-5
 
 def signature_of(value: float, us: Matrices, vs: Matrices) -> np.ndarray:
     """The objective and three random entries of `δ = u vᵀ`, over all weights."""
-    rng = np.random.default_rng(0)
     entries = np.zeros(3)
-    for name in us:
-        left, right = rng.standard_normal((3, len(us[name]))), rng.standard_normal((3, len(vs[name])))
+    for (left, right), name in zip(_probes(tuple((len(us[name]), len(vs[name])) for name in us)), us):
         entries += ((left @ us[name]) * (right @ vs[name])).sum(1)
     return np.array([value, *entries])
+
+
+@lru_cache(maxsize=8)
+def _probes(shapes: tuple[tuple[int, int], ...]) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    return [(rng.standard_normal((3, m)), rng.standard_normal((3, n))) for m, n in shapes]
 
 
 def distance(signature: np.ndarray, other: np.ndarray) -> float:

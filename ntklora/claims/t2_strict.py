@@ -16,7 +16,7 @@ import numpy as np
 from ntklora.certificates.endpoints import Endpoint, classify_endpoints
 from ntklora.certificates.hessian import Hessian, hessian
 from ntklora.certificates.inertia import hessian_curvature
-from ntklora.certificates.stationary import is_stationary, point_at
+from ntklora.certificates.stationary import is_stationary, point_at, units_of
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
 from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
@@ -64,7 +64,7 @@ def tally_planted(
     draws = draws if num_samples > 0 else 0  # there is nothing to plant on no samples
     for seed in range(draws):
         problem, us, vs = _host_point(plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess), moved)
-        if not is_stationary(problem, point_at(problem, us, vs)):
+        if not is_stationary(units_of(problem), point_at(problem, us, vs)):
             return None
         found = hessian_curvature(view(hessian(problem, us, vs)))
         strict += found.negative == found.zero == 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from ntklora.arrays import namespace
 from ntklora.problem.problem import Problem
+from ntklora.tangent.blocks import Block, Factored, Transposed
 
 Array = Any
 Matrices = dict[str, Any]
@@ -100,8 +101,29 @@ def lowest_kkt_eigenvalue(problem: Problem, gammas: Matrices) -> float:
 def lam_max(problem: Problem) -> float:
     """`λ_max = max_l ‖Γ^l(0)‖_op`: `δ = 0` is optimal exactly for `λ ≥ λ_max` (at `P = 0`) [paper]."""
     host = problem.host()
-    gammas = gradient_matrices(host, dual_vector(host, host.f0))
-    return float(max(np.linalg.norm(gamma, 2) for gamma in gammas.values()))
+    return largest_slope(host, dual_vector(host, host.f0))
+
+
+def largest_slope(problem: Problem, alpha: np.ndarray) -> float:
+    """`max_l ‖Γ^l‖_op` of `Γ = A*(α)/N`, on the host."""
+    return max(_slope(block, alpha) for block in problem.op.blocks.values()) / problem.num_samples
+
+
+def _slope(block: Block, alpha: np.ndarray) -> float:
+    """`‖Σ_ij α_ij G_ij‖_op` of one weight.
+
+    Factored features have it as `B Aᵀ`, and `‖B Aᵀ‖ = ‖R_b R_aᵀ‖` with the triangular factors of `B` and `A`: where
+    they have fewer columns than the weight has rows and columns, nothing of the weight's own size is formed.
+    """
+    match block:
+        case Transposed():
+            return _slope(block.of, alpha)
+        case Factored() if block.num_samples * block.num_positions < min(block.shape):
+            signals = np.einsum("ik,iktm->itm", alpha, block.b)
+            left, right = (np.asarray(np.linalg.qr(x.reshape(-1, x.shape[-1]).T, mode="r")) for x in (signals, block.a))
+            return _top_singular_value(left @ right.T)
+        case _:
+            return _top_singular_value(block.adjoint(alpha))
 
 
 def _top_singular_value(gamma: np.ndarray) -> float:

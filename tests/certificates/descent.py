@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ntklora.certificates.duality import feasible_dual
-from ntklora.certificates.stationary import point_at, polish
+from ntklora.certificates.stationary import point_at, polish, units_of
 from ntklora.tangent.operator import TangentOperator
 from tests.certificates.dense_hessian import flatten
 
@@ -53,6 +53,6 @@ def full_rank_optimum(problem, rng):
     L-BFGS stops too early to certify 1e-8; the dual point says what the polished end is worth, whoever polished it.
     """
     us, vs = descend(problem, max(min(s) for s in problem.shapes.values()), rng)
-    us, vs = polish(problem, point_at(problem, us, vs))[:2]
+    us, vs = polish(problem, units_of(problem), point_at(problem, us, vs))[:2]
     delta = problem.op.like({name: us[name] @ vs[name].T for name in us})
     return Optimum(delta, feasible_dual(problem, problem.f0 + problem.op.apply(delta)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import ntklora as nl
-from ntklora.certificates.duality import Status, operator_norm, status_of
+from ntklora.certificates.duality import Status, status_of
 from ntklora.problem.objective import gradient_matrices
 from tests.certificates.random_problems import random_delta, random_problem
 
@@ -62,7 +62,8 @@ def test_alpha_is_feasible(loss, options):
     problem = random_problem(1, loss, lam=0.02, **options)
     for seed, scale in enumerate((0.0, 0.1, 1.0, 10.0)):
         gap = nl.duality_gap(problem, random_delta(problem, seed, scale))
-        assert operator_norm(gradient_matrices(problem.host(), gap.alpha)) <= problem.lam * (1 + 1e-12)
+        slopes = [np.linalg.norm(gamma, 2) for gamma in gradient_matrices(problem.host(), gap.alpha).values()]
+        assert max(slopes) <= problem.lam * (1 + 1e-12)
         assert np.isfinite(gap.dual)
 
 
