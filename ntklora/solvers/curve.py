@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from ntklora.problem.objective import training_loss
 from ntklora.problem.problem import Problem
 from ntklora.solvers.point import Factors, Point, inner, penalty_gradient, plus, scaled
-from ntklora.solvers.system import System, first_change, solve_pulled, solve_system
+from ntklora.solvers.system import System, first_change, mixed_change, solve_pulled, solve_system
 
 Array = Any
 
@@ -51,7 +51,7 @@ def values_along(problem: Problem, at: Factors, point: Point, curve: Curve) -> t
     apply = problem.op.apply_factors
     first, second = first_change(problem, at, direction), apply(*direction)
     bent_second = second + first_change(problem, at, bend)
-    third, fourth = first_change(problem, bend, direction), apply(*bend)
+    third, fourth = mixed_change(problem, bend, direction), apply(*bend)
     penalty = point.objective - training_loss(problem, point.z)
     push, push_bend = penalty_gradient(problem, direction), penalty_gradient(problem, bend)
     linear, quadratic = inner(at, push), 0.5 * inner(direction, push)

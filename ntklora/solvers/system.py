@@ -77,9 +77,22 @@ def first_change(problem: Problem, at: Factors, direction: Factors) -> Array:
 
 
 def _change(block: Block, u: Array, v: Array, du: Array, dv: Array) -> Array:
-    # Dense features have been multiplied by u and v for the kernel already: no product with dv is needed.
-    beside = jnp.einsum("iknr,nr->ik", block.times_u(u), dv) if isinstance(block, Dense) else block.apply_factors(u, dv)
-    return block.apply_factors(du, v) + beside
+    if isinstance(block, Dense):
+        # They have been multiplied by u and v for the kernel already; what came of it is m/r times as small as they.
+        along_u = jnp.einsum("ikmr,mr->ik", block.times_v(v), du)
+        return along_u + jnp.einsum("iknr,nr->ik", block.times_u(u), dv)
+    return _mixed(block, u, v, du, dv)
+
+
+def mixed_change(problem: Problem, x: Factors, y: Factors) -> Array:
+    """`A(x_u y_vᵀ + y_u x_vᵀ)`, shape `(N, K)`: `first_change` at a point whose products are not needed elsewhere."""
+    return sum(_mixed(block, x[0][k], x[1][k], y[0][k], y[1][k]) for k, block in problem.op.blocks.items())
+
+
+def _mixed(block: Block, u: Array, v: Array, du: Array, dv: Array) -> Array:
+    if isinstance(block, Dense):
+        return block.apply(u @ dv.T + du @ v.T)
+    return block.apply_factors(du, v) + block.apply_factors(u, dv)
 
 
 def pull_back(problem: Problem, at: Factors, alpha: Array) -> Factors:
