@@ -7,7 +7,7 @@ from jax.flatten_util import ravel_pytree
 
 from ntklora.problem.objective import objective
 from ntklora.solvers.curve import LENGTHS, moved, newton_curve, values_along
-from ntklora.solvers.newton import minimize
+from ntklora.solvers.newton import chosen_value, minimize
 from ntklora.solvers.point import evaluate
 from ntklora.solvers.system import assemble, solve_system
 from tests.solvers.instances import random_factors, random_problem
@@ -63,8 +63,9 @@ def test_system_is_the_dense_one(loss, kind):
     np.testing.assert_allclose(solved, expected, atol=1e-10 * np.abs(expected).max())
 
 
-def test_values_along_the_curve_are_those_of_the_objective():
-    problem = random_problem(1, "logistic", **KINDS["perturbed"])
+@pytest.mark.parametrize("kind", ["perturbed", "dense"])
+def test_values_along_the_curve_are_those_of_the_objective(kind):
+    problem = random_problem(1, "logistic", **KINDS[kind])
     at = random_factors(2, problem, 3)
 
     def tried(at):
@@ -76,6 +77,19 @@ def test_values_along_the_curve_are_those_of_the_objective():
     values, expected = jax.jit(tried)(at)
     for bent in (0, 1):
         np.testing.assert_allclose(values[bent][LENGTHS.index(0.5)], expected[bent], rtol=1e-13)
+
+
+def test_the_full_step_is_taken_unless_it_gains_much_less_than_the_best():
+    count, full = len(LENGTHS), LENGTHS.index(1.0)
+    for gains, expected in (
+        ({3: 1.0, full: 0.71}, full),
+        ({3: 1.0, full: 0.71, count + full: 0.72}, count + full),
+        ({3: 1.0, full: 0.69}, 3),
+        ({count + 1: 1.0, full: -1.0}, count + 1),
+    ):
+        values = np.full(2 * count, 5.0)
+        values[list(gains)] = 5.0 - np.array(list(gains.values()))
+        assert chosen_value(values, 5.0) == expected
 
 
 def test_runs_over_problems_are_the_single_runs_and_zero_columns_stay_zero():
