@@ -66,7 +66,7 @@ def run(instance: Instance) -> Row:
         "num_outputs": problem.num_outputs,
         "span_dimension": nl.span_dimension(problem),
         "rank": solution.rank,
-        "reduced_rank": largest_rank(reduced),
+        "reduced_rank": nl.numerical_rank(problem, reduced),
         "pataki_rank": nl.pataki_rank(problem.num_samples * problem.num_outputs),
         "gap": solution.gap,
         "reduced_gap": nl.duality_gap(problem, reduced).gap,
@@ -78,15 +78,6 @@ def run(instance: Instance) -> Row:
 def product(u, v):
     """`δ = u vᵀ`, weight by weight."""
     return {name: u[name] @ v[name].T for name in u} if isinstance(u, dict) else u @ v.T
-
-
-def largest_rank(delta) -> int:
-    """Singular values above 1e-7 of the largest, in the weight that has most of them: as `Solution.rank` counts."""
-    values = [
-        np.linalg.svd(matrix, compute_uv=False) for matrix in (delta.values() if isinstance(delta, dict) else [delta])
-    ]
-    largest = max(value[0] for value in values)
-    return max(int((value > 1e-7 * largest).sum()) for value in values)
 
 
 NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_random_labels")

@@ -3,7 +3,7 @@
 * How far above the optimum: `duality`, `perturbed` (the same for F_P), `separation` (is there a minimizer at all),
   with `span` (the outputs that the features reach, and the count d).
 * How the objective curves, modulo gauge: `hessian` (its structure), `inertia` (a count that decides), `stationary`
-  (what a point that is nearly stationary can show).
+  (what a point that is nearly stationary can show), `conditioning` (how strict a minimum is).
 * What a LoRA endpoint is: `endpoints`.
 * The low-rank optimum of T1, constructed: `rank_reduction`.
 

@@ -84,6 +84,16 @@ def solution_of(
     )
 
 
+def numerical_rank(problem: Problem, delta: Array | Matrices) -> int:
+    """Singular values above 1e-7 of the largest of all weights, in the weight that has most of them; 0 for δ = 0.
+
+    `Solution.rank` counts the same.
+    """
+    values = [np.linalg.svd(each, compute_uv=False) for each in problem.op.as_dict(delta).values()]
+    largest = max(each.max(initial=0.0) for each in values)
+    return max(int((each > _RANK_TOLERANCE * largest).sum()) for each in values)
+
+
 def without_minimizer(problem: Problem) -> Solution:
     """The answer for separable data at `λ = 0`: `delta = 0`, no claim of optimality, and the reason."""
     zeros = {name: np.zeros(shape) for name, shape in problem.shapes.items()}

@@ -7,12 +7,15 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from ntklora.certificates.duality import operator_norm
 from ntklora.certificates.endpoints import Endpoint
+from ntklora.certificates.perturbed import perturbation_excess
 from ntklora.certified.landscape import survey_landscape
 from ntklora.certified.optimum import solve
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.claims.perturbed_landscape import Surveyed, perturbed_landscapes, planted_landscape, untrained
-from ntklora.problem.objective import balanced_factors, objective, stack
+from ntklora.claims.claim import Claim, Evidence, Label, Outcome, Profile
+from ntklora.claims.perturbed_landscape import Statement, Surveyed, unperturbed_optimum
+from ntklora.claims.t2_landscape import landscapes_in_range
+from ntklora.problem.objective import nuclear_norm, objective
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
 
@@ -43,39 +46,30 @@ def measure_excess(surveyed: Surveyed) -> Excess:
     problem, solution, ends = surveyed.problem.host(), surveyed.unperturbed, surveyed.landscape.ends
     assert problem.perturbation is not None
     plain = problem.with_perturbation(None)
-    lift = {name: stack(*balanced_factors(delta)) for name, delta in problem.op.as_dict(solution.delta).items()}
-    penalty = sum(np.sum(q * (problem.perturbation[name] @ q)) for name, q in lift.items())
-    norm = sum(np.sum(q**2) / 2 for q in lift.values())
-    bound = 2 * max(np.linalg.norm(p, 2) for p in problem.perturbation.values()) * norm
+    bound = 2 * operator_norm(problem.perturbation) * float(nuclear_norm(plain, solution.delta))
     simple, sharp = [], []
     for start, kind in enumerate(surveyed.landscape.kinds):
         if kind not in _SECOND_ORDER:
             continue
         u, v = ({name: x[start] for name, x in problem.op.as_dict(factor).items()} for factor in (ends.u, ends.v))
         u, v = problem.op.like(u), problem.op.like(v)
-        value = objective(plain, u, v)
-        excess = value - solution.dual  # at least the true excess, by the solution's own certified gap
-        paid = objective(problem, u, v) - value
+        # At least the true excess, by the solution's own certified gap.
+        excess = float(objective(plain, u, v)) - solution.dual
         simple.append(excess / bound)
-        sharp.append((excess - (penalty - paid)) / bound)
+        sharp.append((excess - perturbation_excess(problem, u, v, solution.delta)) / bound)
     finished = len(simple) / len(surveyed.landscape.kinds)
     return Excess(float(max(simple, default=np.nan)), float(max(sharp, default=np.nan)), finished)
 
 
 def _check(profile: Profile) -> Evidence:
-    evidence = _evidence(perturbed_landscapes(profile, every=_EVERY))
+    evidence = _STATEMENT.check(landscapes_in_range(profile, every=_EVERY))
     tightness = measure_excess(_tight_instance()).simple
     measured = {**evidence.measured, "tight_instance": tightness} if isinstance(evidence.measured, dict) else None
     loose = evidence.outcome is Outcome.consistent and not _TIGHT <= tightness <= 1.0
     return evidence._replace(outcome=Outcome.refuted if loose else evidence.outcome, measured=measured)
 
 
-def _evidence(surveyed: tuple[Surveyed, ...]) -> Evidence:
-    inside = all(each.inside_hypotheses for each in surveyed)
-    return _verdict(surveyed) if inside else Evidence(Outcome.inapplicable, None, None, None)
-
-
-def _verdict(surveyed: tuple[Surveyed, ...]) -> Evidence:
+def _judge(surveyed: tuple[Surveyed, ...]) -> Evidence:
     """Both ratios at most 1 and 0, up to the certified gap and the tolerance of the endpoints' own certificates."""
     found = [measure_excess(each) for each in surveyed]
     if min(each.finished for each in found) < _FINISHED:
@@ -100,22 +94,15 @@ def _tight_instance() -> Surveyed:
     op = TangentOperator.from_dense(np.ones((1, 1, 1, 1)))
     plain = Problem(op, np.array([[-16.0]]), np.array([1.0]), "logistic", 0.5)
     problem = plain.with_perturbation(0.25 * (1 + 1e-6) * np.eye(2))
-    solution = solve(plain)
-    landscape = survey_landscape(problem, 2, jax.random.key(0), starts=4, solution=solution)
-    return Surveyed(problem, 2, landscape, solution)
+    landscape = survey_landscape(problem, 2, jax.random.key(0), starts=4, solution=solve(problem))
+    return Surveyed(problem, 2, landscape, unperturbed_optimum(problem))
 
 
-def _planted_without_hypothesis(profile: Profile) -> Evidence:
-    return _verdict((planted_landscape(),))
+def _first(profile: Profile) -> Surveyed:
+    return landscapes_in_range(profile, every=_EVERY)[0]
 
 
-def _planted(profile: Profile) -> Evidence:
-    return _evidence((planted_landscape(),))
-
-
-def _untrained(profile: Profile) -> Evidence:
-    return _evidence(tuple(untrained(each) for each in perturbed_landscapes(profile, every=_EVERY)[:1]))
-
+_STATEMENT = Statement(lambda surveyed: surveyed.in_range, _judge)
 
 claim = Claim(
     id="C1",
@@ -123,13 +110,7 @@ claim = Claim(
     "sharper [derived]: F(u, v) - min F <= <P, X* - QQ^T>.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; proof and sharper form derived",
     label=Label.paper,
-    version=2,
+    version=3,
     check=_check,
-    controls=(
-        Control(
-            "planted minimum at N = r(r+3)/2, hypothesis not asked for", Outcome.refuted, _planted_without_hypothesis
-        ),
-        Control("planted minimum at N = r(r+3)/2", Outcome.inapplicable, _planted),
-        Control("solver stopped before its first step", Outcome.inconclusive, _untrained),
-    ),
+    controls=_STATEMENT.controls(_first),
 )

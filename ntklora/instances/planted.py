@@ -1,7 +1,8 @@
 """Planted instances: optimization problems whose landscape is known because it was built.
 
-`plant_spurious_minimum` is the counter-example that makes the boundary r(r+3)/2 exact, `plant_tight_optimum` the one
-that makes the rank bound of T1 exact [both derived, theory §2 and §2.1].
+`plant_spurious_minimum` is the counter-example that makes the boundary r(r+3)/2 exact, `plant_spurious_valley` the one
+that makes its perturbation necessary, `plant_tight_optimum` the one that makes the rank bound of T1 exact [all derived,
+theory §2 and §2.1].
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ntklora.data.teacher_student import random_frame
+from ntklora.problem.losses import Squared
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
+from ntklora.theory.ranks import planting_threshold
 
 
 class Planted(NamedTuple):
@@ -45,22 +48,34 @@ def plant_spurious_minimum(
     Errors: `ValueError` when `shape` leaves no room for `w1` and `w2`, and for counts or sizes that are not positive.
     Source: theory §2.1 [derived].
     """
-    m, n = shape or (rank + 3, rank + 4)
-    if min(m, n) <= rank or rank < 1:
-        raise ValueError(f"shape {(m, n)} must exceed rank {rank} on both sides, and rank must be at least 1")
     if num_samples < 1 or excess <= 0 or lam <= 0:
         raise ValueError(f"expected num_samples >= 1, excess > 0, lam > 0; got {num_samples}, {excess}, {lam}")
-    rng = np.random.default_rng(seed)
-    left, right = random_frame(m, rank + 1, rng), random_frame(n, rank + 1, rng)
-    u0, w1, v0, w2 = left[:, :rank], left[:, rank], right[:, :rank], right[:, rank]
-    values = radius * rng.uniform(1.0, 2.0, rank)
-    gamma = -lam * u0 @ v0.T + lam * (1 + excess) * np.outer(w1, w2)
-    residuals = rng.choice([-1.0, 1.0], num_samples) * rng.uniform(0.5, 1.5, num_samples)
-    return Planted(
-        _stationary_problem(rng, gamma, (u0 * values) @ v0.T, residuals, lam),
-        u0 * np.sqrt(values),
-        v0 * np.sqrt(values),
-    )
+    return _plant(rank, num_samples, seed, excess, shape, lam, radius, valley=False)
+
+
+def plant_spurious_valley(
+    rank: int,
+    *,
+    seed: int,
+    excess: float = 1e-3,
+    shape: tuple[int, int] | None = None,
+    lam: float = 0.1,
+    radius: float = 1.0,
+) -> Planted:
+    """A second-order stationary point that is not global although r(r+3)/2 > N: it lies in a valley of constant F.
+
+    As `plant_spurious_minimum` with `N = r(r+3)/2 − 1`, except that every feature is orthogonal to
+    `E = (u1 v2ᵀ + u2 v1ᵀ)/√2` (and so is `Γ0`). With `M = (S_1 S_2)^{-1/2} (e1 e2ᵀ + e2 e1ᵀ)` outputs and trace are
+    constant along `Q (I + tM)^{1/2}`, and N samples are as many as the other directions `x zᵀ + Q M'` of curvature
+    ≤ 0: for generic draws and small `excess` they make all of these positive. So at `P = 0` or `P = cI` T2-prime's
+    conclusion fails; a generic `P` tilts the valley.
+
+    `shape`, `lam`, `radius` and errors as there; `ValueError` for rank 1 too, where the valley has no room.
+    Source: theory §2.1, T2-prime [derived].
+    """
+    if rank < 2 or excess <= 0 or lam <= 0:
+        raise ValueError(f"expected rank >= 2, excess > 0, lam > 0; got {rank}, {excess}, {lam}")
+    return _plant(rank, planting_threshold(rank) - 1, seed, excess, shape, lam, radius, valley=True)
 
 
 def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[int, int] | None = None) -> Planted:
@@ -92,12 +107,69 @@ def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[
     return Planted(problem, u0 * np.sqrt(values), v0 * np.sqrt(values))
 
 
+def pad_samples(problem: Problem, num_samples: int) -> Problem:
+    """The same objective on more samples: `½(√c z − √c y)²/N' = ½(z − y)²/N` with `c = N'/N`, the others are zero.
+
+    So instances of many sizes share one compiled program. Errors: `ValueError` for another loss than the squared one,
+    or fewer samples than there are.
+    """
+    if not isinstance(problem.loss, Squared) or num_samples < problem.num_samples:
+        raise ValueError(f"expected squared loss and at least {problem.num_samples} samples, got {num_samples}")
+    root, more = np.sqrt(num_samples / problem.num_samples), num_samples - problem.num_samples
+    features = {name: root * np.pad(g, ((0, more), *[(0, 0)] * 3)) for name, g in _dense(problem).items()}
+    f0, y = (root * np.pad(x, ((0, more), (0, 0))) for x in (problem.f0, problem.y))
+    op = TangentOperator.from_dense(problem.op.like(features))
+    return Problem(op, f0, y, problem.loss, problem.lam, problem.perturbation)
+
+
+def _dense(problem: Problem) -> dict[str, np.ndarray]:
+    return problem.op.as_dict(problem.op.dense())
+
+
+def _plant(
+    rank: int,
+    num_samples: int,
+    seed: int,
+    excess: float,
+    shape: tuple[int, int] | None,
+    lam: float,
+    radius: float,
+    *,
+    valley: bool,
+) -> Planted:
+    m, n = shape or (rank + 3, rank + 4)
+    if min(m, n) <= rank or rank < 1:
+        raise ValueError(f"shape {(m, n)} must exceed rank {rank} on both sides, and rank must be at least 1")
+    rng = np.random.default_rng(seed)
+    left, right = random_frame(m, rank + 1, rng), random_frame(n, rank + 1, rng)
+    u0, w1, v0, w2 = left[:, :rank], left[:, rank], right[:, :rank], right[:, rank]
+    values = radius * rng.uniform(1.0, 2.0, rank)
+    gamma = -lam * u0 @ v0.T + lam * (1 + excess) * np.outer(w1, w2)
+    residuals = rng.choice([-1.0, 1.0], num_samples) * rng.uniform(0.5, 1.5, num_samples)
+    unseen = (np.outer(u0[:, 0], v0[:, 1]) + np.outer(u0[:, 1], v0[:, 0])) / np.sqrt(2.0) if valley else None
+    return Planted(
+        _stationary_problem(rng, gamma, (u0 * values) @ v0.T, residuals, lam, unseen),
+        u0 * np.sqrt(values),
+        v0 * np.sqrt(values),
+    )
+
+
 def _stationary_problem(
-    rng: np.random.Generator, gamma: np.ndarray, delta: np.ndarray, residuals: np.ndarray, lam: float
+    rng: np.random.Generator,
+    gamma: np.ndarray,
+    delta: np.ndarray,
+    residuals: np.ndarray,
+    lam: float,
+    unseen: np.ndarray | None,
 ) -> Problem:
-    """Squared loss with Gaussian features, the last one set so that the gradient at `delta` is `gamma`."""
+    """Squared loss with Gaussian features, the last one set so that the gradient at `delta` is `gamma`.
+
+    All are orthogonal to the unit matrix `unseen`, if there is one, as `gamma` is.
+    """
     count = len(residuals)
     features = rng.standard_normal((count, *gamma.shape))
+    if unseen is not None:
+        features -= np.einsum("imn,mn->i", features, unseen)[:, None, None] * unseen
     rest = np.einsum("i,imn->mn", residuals[:-1], features[:-1])
     features[-1] = (count * gamma - rest) / residuals[-1]
     y = np.einsum("imn,mn->i", features, delta) - residuals

@@ -2,6 +2,7 @@
 
 * `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
   ask for, in exact integer arithmetic.
+* `worst_case`: how much excess a strict spurious minimum can have for its curvature (T2-worst).
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
 * `statements`: the label of every statement, put behind its id wherever one is shown.
@@ -15,3 +16,6 @@ from ntklora.theory.ranks import landscape_rank as landscape_rank
 from ntklora.theory.ranks import pataki_rank as pataki_rank
 from ntklora.theory.ranks import planting_threshold as planting_threshold
 from ntklora.theory.ranks import sharp_landscape_rank as sharp_landscape_rank
+from ntklora.theory.worst_case import balanced_curvature as balanced_curvature
+from ntklora.theory.worst_case import worst_case_applies as worst_case_applies
+from ntklora.theory.worst_case import worst_excess as worst_excess

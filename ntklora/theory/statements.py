@@ -22,6 +22,7 @@ LABELS: Mapping[str, Label] = {
     "T2": Label.paper,
     "T2-prime": Label.derived,
     "T2-strict": Label.derived,
+    "T2-worst": Label.derived,
     "C1": Label.paper,
     "T3": Label.reconstructed,
     "KKR": Label.paper,

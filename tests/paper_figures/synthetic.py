@@ -47,6 +47,19 @@ def rank_row(cell):
     }
 
 
+def path_row(cell):
+    """Rank 0 at the largest decay, then one more at every second point up to the bound; ½(δ − 1)² + λ|δ|."""
+    share = np.logspace(0.0, -cell["decades"], cell["points"])
+    bound = pataki_rank(cell["num_samples"] * cell["outputs"])
+    rank = np.minimum((np.arange(cell["points"]) + 1) // 2, bound)
+    norm = 1.0 - share
+    value = 0.5 * share**2 + share * norm
+    columns = {"lam": share, "lam_share": share, "rank": rank, "reduced_rank": rank, "nuclear_norm": norm}
+    columns |= {"training_loss": 0.5 * share**2, "primal": value, "dual": value, "gap": 0.0 * share}
+    lists = {name: column.tolist() for name, column in columns.items()}
+    return {"num_outputs": cell["outputs"], "pataki_rank": bound, **lists}
+
+
 def curve_row(cell):
     """Exponential decay to the optimum, faster for larger ranks; rank 1 stops above it."""
     steps = np.unique(np.geomspace(1, cell["num_steps"] + 1, 40).astype(int)) - 1
@@ -88,6 +101,7 @@ ROWS = {
     "loud_minima": loud_row,
     "landscape": landscape_row,
     "minimizer_rank": rank_row,
+    "regularization_path": path_row,
     "training_curves": curve_row,
     "high_rank_preheating": preheating_row,
 }

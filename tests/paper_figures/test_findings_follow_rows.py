@@ -4,7 +4,7 @@ import pytest
 
 from ntklora.sweeps import Profile
 from ntklora.sweeps.catalogue import all_experiments, all_figures
-from tests.paper_figures.synthetic import curve_row, landscape_row, loud_row, preheating_row, rank_row
+from tests.paper_figures.synthetic import curve_row, landscape_row, loud_row, path_row, preheating_row, rank_row
 
 
 def say(name, run, profile=Profile.smoke):
@@ -76,6 +76,36 @@ def test_minimizer_rank_says_where_the_unreduced_rank_lies(shift, said):
         return {**made, "rank": made["pataki_rank"] + shift}
 
     assert said in say("minimizer_rank", row)
+
+
+def test_regularization_path_contradicts_t1_where_the_bound_is_exceeded():
+    said = say("regularization_path", path_row)
+    assert "keeps T1's bound at every point" in said
+    assert "the optimum is 0 everywhere" in said
+    assert "falls never" in said
+
+    def turned(cell):
+        row = path_row(cell)
+        return {**row, "reduced_rank": [row["pataki_rank"] + 1 + rank for rank in row["reduced_rank"][::-1]]}
+
+    said = say("regularization_path", turned)
+    assert "which contradicts T1" in said
+    assert "At λ_max it is not 0 in 2 settings" in said
+    assert "rises 0 times and falls" in said
+    assert "falls never" not in said
+
+
+def test_regularization_path_denounces_a_minimizer_that_a_neighbour_beats():
+    assert "no two optima contradict" in say("regularization_path", path_row)
+
+    def beaten(cell):
+        row = path_row(cell)
+        dual = row["dual"][:]
+        dual[-1] += row["lam"][-2] - row["lam"][-1]
+        return {**row, "dual": dual}
+
+    cells = len(all_experiments()["regularization_path"].cells(Profile.smoke))
+    assert f"{cells} pairs of neighbouring optima contradict" in say("regularization_path", beaten)
 
 
 def test_training_curves_count_the_curves_that_end_at_the_optimum():
