@@ -61,6 +61,11 @@ def relative_gap(problem: Problem, primal: float, dual: float) -> float:
     return float((primal - dual) / max(abs(primal), floor, np.finfo(np.float64).tiny))
 
 
+def operator_norm(matrices: Matrices) -> float:
+    """`max_l ‖M^l‖_op`."""
+    return float(max(np.linalg.norm(matrix, 2) for matrix in matrices.values()))
+
+
 def dual_objective(problem: Problem, alpha: Array) -> float:
     """`d(α) = −(1/N) Σ_i [ℓ*(α_i, y_i) − <α_i, f0_i>]`; `−inf` outside the domain of `ℓ*`."""
     return float(-(problem.loss.conjugate(alpha, problem.y) - (alpha * problem.f0).sum(1)).mean())
