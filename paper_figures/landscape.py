@@ -6,10 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ntklora.plotting.heat_map import (
+    DASHES,
+    LIMITED_SHADES,
+    SPURIOUS_SHADES,
+    axis_values,
+    draw_classes,
+    draw_heat_map,
+    draw_stairs,
+    name_classes,
+)
 from ntklora.plotting.intervals import share_interval
-from ntklora.plotting.style import GREY, INK, PALE, SMALLEST, family_name, family_order, new_drawing
+from ntklora.plotting.style import INK, SMALLEST, family_name, family_order, new_drawing
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
 from ntklora.theory import landscape_rank, sharp_landscape_rank
@@ -24,11 +32,6 @@ SHARES = {
     "instance_share": "spurious\nshare of instances",
     "rank_limited_share": "rank-limited\nshare of endpoints",
 }
-# None at all is a class of its own: the theorems say zero, not little.
-CLASSES = {"0": 0.0, "≤ 1%": 0.01, "≤ 10%": 0.1, "≤ 50%": 0.5, "≤ 100%": 1.0}
-SPURIOUS_SHADES = ("#ffffff", "#fdd49e", "#fc8d59", "#c7361f", "#5a0a1c")
-DASHES = (0, (2.5, 1.2))
-LIMITED_SHADES = ("#ffffff", "#cfe1f2", "#88bedc", "#3181bd", "#08306b")
 
 
 def tabulate(rows: Mapping[str, Rows]) -> Table:
@@ -140,62 +143,23 @@ def _headline(family: str, outputs: int, records: Table) -> str:
 
 
 def _heat_map(axes: Axes, records: Table, share: str) -> None:
-    """Cells of equal size, whatever the steps of the grid; each curve runs along the cells' borders, exactly."""
-    from matplotlib.patches import Rectangle
-
-    ranks = sorted({record["rank"] for record in records})
-    samples = sorted({record["num_samples"] for record in records})
-    shades = LIMITED_SHADES if share == "rank_limited_share" else SPURIOUS_SHADES
-    known = {(record["rank"], record["num_samples"]): record[share] for record in records}
-    for y, rank in enumerate(ranks):
-        for x, count in enumerate(samples):
-            value = known.get((rank, count))
-            corner = (x - 0.5, y - 0.5)
-            if value is None:
-                axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor=PALE, hatch="////", linewidth=0.3))
-            else:
-                axes.add_patch(Rectangle(corner, 1, 1, facecolor=shades[_class(value)], edgecolor=PALE, linewidth=0.3))
+    """The shares, and the two thresholds of the theory along the borders."""
+    shares = {(record["rank"], record["num_samples"]): record[share] for record in records}
+    draw_heat_map(axes, shares, LIMITED_SHADES if share == "rank_limited_share" else SPURIOUS_SHADES)
+    ranks, samples = axis_values(shares)
     outputs = records[0]["num_outputs"]
-    _stairs(axes, [landscape_rank(outputs * count) for count in samples], ranks, "-", 0.6)
-    _stairs(axes, [sharp_landscape_rank(outputs * count) for count in samples], ranks, DASHES, -0.6)
-    axes.set_xlim(-0.5, len(samples) - 0.5)
-    axes.set_ylim(-0.5, len(ranks) - 0.4)  # room for a border above the last rank
-    every = -(-len(samples) // 8)  # no more labels than there is room for
-    axes.set_xticks(range(0, len(samples), every), [str(count) for count in samples[::every]])
-    axes.set_yticks(range(len(ranks)), [str(rank) for rank in ranks])
-    axes.tick_params(length=0)
-
-
-def _class(value: float) -> int:
-    return next(place for place, top in enumerate(CLASSES.values()) if value <= top)
-
-
-def _stairs(axes: Axes, thresholds: Sequence[int], ranks: Sequence[int], linestyle: Any, points: float) -> None:
-    """The border below the first rank that reaches each threshold; `points` keeps two equal borders side by side."""
-    from matplotlib.transforms import ScaledTranslation
-
-    below = [sum(rank < threshold for rank in ranks) - 0.5 for threshold in thresholds]
-    x = np.repeat(np.arange(len(below) + 1) - 0.5, 2)[1:-1]
-    shift = ScaledTranslation(-points / 72, points / 72, axes.figure.dpi_scale_trans)
-    for color, width, dashes, layer in (("white", 2.0, "-", 2), (INK, 0.9, linestyle, 3)):
-        (line,) = axes.plot(x, np.repeat(below, 2), color=color, linewidth=width, linestyle=dashes, zorder=layer)
-        line.set_transform(axes.transData + shift)
+    draw_stairs(axes, [landscape_rank(outputs * count) for count in samples], ranks, "-", 0.6)
+    draw_stairs(axes, [sharp_landscape_rank(outputs * count) for count in samples], ranks, DASHES, -0.6)
 
 
 def _key(axes: Axes) -> None:
     """The classes of both colours, and the two curves of the theory."""
-    from matplotlib.patches import Rectangle
-
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    for place, label in enumerate(CLASSES):
-        left = 0.02 + 0.095 * place
-        axes.text(left + 0.045, 0.78, label, ha="center", va="bottom", fontsize=SMALLEST)
-        for shades, bottom in ((SPURIOUS_SHADES, 0.45), (LIMITED_SHADES, 0.1)):
-            axes.add_patch(
-                Rectangle((left, bottom), 0.09, 0.28, facecolor=shades[place], edgecolor=GREY, linewidth=0.3)
-            )
+    name_classes(axes, 0.02, 0.78, 0.095)
+    draw_classes(axes, SPURIOUS_SHADES, 0.02, 0.45, 0.095, 0.28)
+    draw_classes(axes, LIMITED_SHADES, 0.02, 0.1, 0.095, 0.28)
     for name, bottom in (("spurious", 0.59), ("rank-limited", 0.24)):
         axes.text(0.51, bottom, name, ha="left", va="center", fontsize=SMALLEST)
     for label, bottom, linestyle in (("$r(r+1)/2 = KN$", 0.59, "-"), ("$r(r+3)/2 = KN$", 0.24, DASHES)):

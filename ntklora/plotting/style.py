@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Drawing
 
 SMALLEST = 6.0  # points: the smallest letters that read in print
@@ -97,6 +98,15 @@ def ladder(count: int) -> Sequence[Look]:
         Look(to_hex(shade), markers[step % len(markers)], dashes[step % len(dashes)])
         for step, shade in enumerate(shades)
     ]
+
+
+def plain_ticks(axis: Axis, ticks: Sequence[float]) -> None:
+    """These ticks and no others, in plain digits: for logarithmic axes over one or two decades."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, place: f"{value:g}")
 
 
 def say_nothing_to_plot(message: str) -> Drawing:

@@ -1,7 +1,7 @@
 """Thresholds, bounds and closed forms: numbers in, numbers out; nothing here runs an algorithm.
 
 * `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
-  ask for, in exact integer arithmetic.
+  ask for, in exact integer arithmetic; and the count of parameters that typical instances are compared with.
 * `worst_case`: how much excess a strict spurious minimum can have for its curvature (T2-worst).
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
@@ -12,7 +12,9 @@ Every function's docstring carries the label of its statement: [paper], [derived
 
 from ntklora.theory.kkr import loud_ratio as loud_ratio
 from ntklora.theory.kkr import norm_bound as norm_bound
+from ntklora.theory.ranks import counting_rank as counting_rank
 from ntklora.theory.ranks import landscape_rank as landscape_rank
+from ntklora.theory.ranks import parameter_count as parameter_count
 from ntklora.theory.ranks import pataki_rank as pataki_rank
 from ntklora.theory.ranks import planting_threshold as planting_threshold
 from ntklora.theory.ranks import sharp_landscape_rank as sharp_landscape_rank

@@ -64,6 +64,35 @@ def planting_threshold(rank: int) -> int:
     return r * (r + 3) // 2
 
 
+def parameter_count(rank: int, fan_out: int, fan_in: int) -> int:
+    """Dimension of the manifold of m×n matrices of rank r: r(m+n) − r², LoRA's parameters without the gauge GL(r).
+
+    Park (arXiv 2605.03724, known by its abstract) compares it with KN, see `counting_rank`.
+    Errors: `ValueError` for a rank above min(m, n).
+
+    >>> parameter_count(3, 8, 8), parameter_count(8, 8, 8)
+    (39, 64)
+    """
+    r, m, n = _count(rank, "rank"), _count(fan_out, "fan_out"), _count(fan_in, "fan_in")
+    if r > min(m, n):
+        raise ValueError(f"rank must be at most min(m, n) = {min(m, n)}, got {r}")
+    return r * (m + n - r)
+
+
+def counting_rank(kn: int, fan_out: int, fan_in: int, constant: float) -> int | None:
+    """Smallest rank with r(m+n) − r² > C·KN; None where no rank has so many parameters.
+
+    An empirical law for typical (Gaussian) features, no theorem: Park (arXiv 2605.03724, known by its abstract) puts C
+    near 1.35.
+
+    >>> counting_rank(24, 8, 8, 1.35), counting_rank(60, 8, 8, 1.35)
+    (3, None)
+    """
+    _count(kn, "kn")
+    ranks = range(1, min(fan_out, fan_in) + 1)
+    return next((r for r in ranks if parameter_count(r, fan_out, fan_in) > constant * kn), None)
+
+
 def gauge_count(ranks: int | Iterable[int]) -> int:
     """Block count Sum_l r_l (r_l + 1)/2, to be compared with d: at most d at a reduced minimizer.
 

@@ -13,6 +13,10 @@ from ntklora.sweeps.catalogue import all_experiments
 EXPERIMENTS = all_experiments()
 
 
+# The functions that keep an instance for the ranks of its neighbouring cells.
+INSTANCES = {"landscape": "instance", "phase_diagram": "typical"}
+
+
 class Seen(Exception):
     """What a cell was about to compute with."""
 
@@ -32,18 +36,19 @@ def data_and_start(name, monkeypatch, **changes):
 
     where, what = {
         "landscape": (vars(nl), "survey_landscape"),
+        "phase_diagram": (vars(nl), "survey_landscape"),
         "minimizer_rank": (vars(nl), "solve"),
         "high_rank_preheating": (names, "_final_objectives"),
     }[name]
     monkeypatch.setitem(where, what, see)
-    if name == "landscape":
+    if name in INSTANCES:
         monkeypatch.setattr(nl, "solve", lambda problem: None)
-        names["instance"].cache_clear()
+        names[INSTANCES[name]].cache_clear()
     with pytest.raises(Seen) as seen:
         experiment.run(parameters)
     monkeypatch.undo()
-    if name == "landscape":
-        names["instance"].cache_clear()
+    if name in INSTANCES:
+        names[INSTANCES[name]].cache_clear()
     problem, *others = seen.value.args
     keys = [np.asarray(jax.random.key_data(x)) for x in others if isinstance(x, jax.Array)]
     return _data(problem), keys[0] if keys else None
@@ -60,6 +65,7 @@ def same(one, other):
 
 CELLS = {
     "landscape": ({"num_samples": 6}, "rank", (1, 2)),
+    "phase_diagram": ({"num_samples": 6, "fan_out": 4, "fan_in": 5}, "rank", (1, 2)),
     "training_curves": ({"num_samples": 8}, "rank", (1, 2)),
     "high_rank_preheating": ({"preheat_rank": 8, "draws": 3, "preheat_steps": 2}, "preheat_rank", (8, 12)),
 }

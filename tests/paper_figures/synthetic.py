@@ -7,7 +7,7 @@ import numpy as np
 from ntklora.sweeps import Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
-from ntklora.theory import landscape_rank, pataki_rank, sharp_landscape_rank
+from ntklora.theory import landscape_rank, parameter_count, pataki_rank, planting_threshold, sharp_landscape_rank
 
 
 def store_rows(experiment, run, folder, profile=Profile.smoke):
@@ -30,6 +30,19 @@ def landscape_row(cell):
     counts = {"spurious": spurious, "rank_limited": limited, "flat": 0, "saddle": 0, "unconverged": 1}
     counts |= {"inconclusive": 0, "global": starts - spurious - limited - 1}
     return {"num_outputs": 1, "span_dimension": samples, **counts}
+
+
+def survey_row(cell):
+    """Planted minima from r(r+3)/2 on; typical ones where 1.4 times the count of parameters is below N."""
+    rank, samples, starts = cell["rank"], cell["num_samples"], cell["starts"]
+    if cell["family"] == "planted":
+        spurious = (samples >= planting_threshold(rank)) * (starts // 2)
+    else:
+        luck = (0.9, 1.0, 1.1)[cell["seed"] % 3]
+        count = parameter_count(rank, cell["fan_out"], cell["fan_in"])
+        spurious = (count < 1.4 * luck * samples) * (starts // 2)
+    counts = dict.fromkeys(("rank_limited", "flat", "saddle", "unconverged", "inconclusive"), 0)
+    return {"num_outputs": 1, "span_dimension": samples, **counts, "spurious": spurious, "global": starts - spurious}
 
 
 def rank_row(cell):
@@ -100,6 +113,7 @@ def loud_row(cell):
 ROWS = {
     "loud_minima": loud_row,
     "landscape": landscape_row,
+    "phase_diagram": survey_row,
     "minimizer_rank": rank_row,
     "regularization_path": path_row,
     "training_curves": curve_row,

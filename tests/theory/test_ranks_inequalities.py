@@ -48,3 +48,23 @@ def test_negative_counts_are_named():
 
 def test_blocks_are_counted_together():
     assert ranks.gauge_count([2, 3, 0]) == 3 + 6
+
+
+def test_parameters_are_counted_as_the_dimension_of_the_manifold():
+    """The tangent space at uvᵀ, {du vᵀ + u dvᵀ}, has this dimension."""
+    rng = np.random.default_rng(0)
+    for m, n in ((4, 4), (3, 6)):
+        for r in range(1, min(m, n) + 1):
+            u, v = rng.normal(size=(m, r)), rng.normal(size=(n, r))
+            tangents = np.concatenate([np.kron(np.eye(m), v.T), np.kron(u.T, np.eye(n))])
+            assert np.linalg.matrix_rank(tangents) == ranks.parameter_count(r, m, n)
+    with pytest.raises(ValueError, match="at most min"):
+        ranks.parameter_count(4, 3, 6)
+
+
+@pytest.mark.parametrize("constant", [1.0, 1.35])
+def test_the_counting_rank_is_the_first_with_enough_parameters(constant):
+    for kn in range(1, 80):
+        rank = ranks.counting_rank(kn, 8, 8, constant)
+        enough = [r for r in range(1, 9) if ranks.parameter_count(r, 8, 8) > constant * kn]
+        assert rank == (enough[0] if enough else None)

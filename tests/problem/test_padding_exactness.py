@@ -1,0 +1,43 @@
+"""Property: samples that no feature sees change the objective by a factor and nothing else."""
+
+import jax
+import numpy as np
+import pytest
+
+import ntklora as nl
+
+
+def problems(**changes):
+    problem = nl.gaussian_problem((4, 5), num_samples=6, seed=3, **changes)
+    return problem, nl.pad_samples(problem, 16)
+
+
+@pytest.mark.parametrize("perturbed", [False, True])
+def test_the_objective_is_scaled_exactly(perturbed):
+    problem, _ = problems()
+    problem = nl.random_perturbation(problem, 1e-2, 0) if perturbed else problem
+    padded = nl.pad_samples(problem, 16)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        u, v = rng.normal(size=(4, 2)), rng.normal(size=(5, 2))
+        assert nl.objective(padded, u, v) == pytest.approx(6 / 16 * float(nl.objective(problem, u, v)), rel=1e-14)
+    assert padded.op.layout == problem.op.layout
+
+
+def test_the_landscape_is_the_same():
+    problem, padded = problems()
+    assert nl.span_dimension(padded) == nl.span_dimension(problem) == 6
+    assert nl.lam_max(padded) / padded.lam == pytest.approx(nl.lam_max(problem) / problem.lam, rel=1e-13)
+    own, other = nl.solve(problem), nl.solve(padded)
+    assert other.primal == pytest.approx(6 / 16 * own.primal, rel=1e-9)
+    np.testing.assert_allclose(other.delta, own.delta, atol=1e-6)
+    surveys = [nl.survey_landscape(each, 1, jax.random.key(0), starts=16) for each in (problem, padded)]
+    assert surveys[0].kinds == surveys[1].kinds
+    assert len(set(surveys[0].kinds)) > 1
+
+
+def test_what_cannot_be_padded_is_refused():
+    with pytest.raises(ValueError, match="squared loss"):
+        nl.pad_samples(nl.gaussian_problem((3, 3), num_samples=4, seed=0, loss="logistic"), 8)
+    with pytest.raises(ValueError, match="below the 6"):
+        nl.pad_samples(problems()[0], 5)
