@@ -110,7 +110,17 @@ def loud_row(cell):
     return {**counts, "unconverged": 0, "inconclusive": 0, **known, **ends, **sizes}
 
 
+def width_row(cell):
+    """Distances that fall as one over the root of the width, roughly; the limit's ranks from 512 on."""
+    size = 2 * cell["width"] ** (0.02 * (-1) ** cell["seed"] - 0.5)
+    changes = dict.fromkeys(("kernel_distance", "lam_max_change", "primal_change", "output_distance"), size)
+    narrow = int(cell["width"] < 512)
+    ranks = {"total_rank": 2 + narrow, "limit_rank": 2, "rank_difference": narrow, "pataki_rank": 7}
+    return {**changes, "cross_share": size, "primal": 0.2 * (1 + size), **ranks, "gap": 1e-12}
+
+
 ROWS = {
+    "infinite_width": width_row,
     "loud_minima": loud_row,
     "landscape": landscape_row,
     "phase_diagram": survey_row,
