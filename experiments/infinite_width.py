@@ -2,8 +2,8 @@
 
 One cell: an MLP of one width on digits, its problem beside its limit in closed form: the same digits, targets and λ,
 outputs at initialization centred to 0, all weights adapted. Read: each Gram matrix is a mean over units, so kernel,
-λ_max and certified optimum fluctuate by width^(-1/2) around their limits, with a bias of order 1/width that may dominate
-in narrow networks [derived: the central limit theorem, layer after layer].
+λ_max and certified optimum fluctuate by width^(-1/2) around their limits, with a bias of order 1/width that may
+dominate in narrow networks [derived: the central limit theorem, layer after layer].
 """
 
 from __future__ import annotations
