@@ -32,8 +32,6 @@ _HOME = {
     "pad_samples": "ntklora.problem.padding",
     "make_problem": "ntklora.problem.networks",
     "predict": "ntklora.problem.networks",
-    "infinite_width_ntk": "ntklora.ntk.infinite_width",
-    "infinite_width_problem": "ntklora.instances.infinite_width",
     "digits_problem": "ntklora.instances.digits",
     "linearized_digits": "ntklora.instances.digits",
     "gaussian_problem": "ntklora.instances.gaussian",
@@ -75,6 +73,15 @@ _HOME = {
     "Wise": "ntklora.adapters.initializations",
     "train_lora": "ntklora.adapters.lora",
     "train_factors": "ntklora.adapters.training",
+    "train_minibatches": "ntklora.adapters.minibatches",
+    "descend_with_snapshots": "ntklora.adapters.snapshots",
+    "descend_accelerated": "ntklora.solvers.accelerated",
+    "curvature": "ntklora.certificates.inertia",
+    "loss_curvature": "ntklora.problem.smoothness",
+    "tail_curvature": "ntklora.certificates.tail",
+    "largest_curvature": "ntklora.certificates.tail",
+    "lower_rank_saddles": "ntklora.certified.saddles",
+    "factor_distance": "ntklora.certified.saddles",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -27,7 +26,3 @@ class Record(NamedTuple):
     peak_share: float | None = None
     peak_bytes: int | None = None
     note: str = ""
-
-
-# A part of a job, measured when it is called.
-Case = Callable[[], list[Record]]

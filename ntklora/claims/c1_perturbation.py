@@ -98,6 +98,10 @@ def _tight_instance() -> Surveyed:
     return Surveyed(problem, 2, landscape, unperturbed_optimum(problem))
 
 
+def _first(profile: Profile) -> Surveyed:
+    return landscapes_in_range(profile, every=_EVERY)[0]
+
+
 _STATEMENT = Statement(lambda surveyed: surveyed.in_range, _judge)
 
 claim = Claim(
@@ -108,5 +112,5 @@ claim = Claim(
     label=Label.paper,
     version=3,
     check=_check,
-    controls=_STATEMENT.controls(lambda profile: landscapes_in_range(profile, every=_EVERY)[0]),
+    controls=_STATEMENT.controls(_first),
 )
