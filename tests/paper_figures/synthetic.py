@@ -110,17 +110,51 @@ def loud_row(cell):
     return {**counts, "unconverged": 0, "inconclusive": 0, **known, **ends, **sizes}
 
 
-def width_row(cell):
-    """Distances that fall as one over the root of the width, roughly; the limit's ranks from 512 on."""
-    size = 2 * cell["width"] ** (0.02 * (-1) ** cell["seed"] - 0.5)
-    changes = dict.fromkeys(("kernel_distance", "lam_max_change", "primal_change", "output_distance"), size)
-    narrow = int(cell["width"] < 512)
-    ranks = {"total_rank": 2 + narrow, "limit_rank": 2, "rank_difference": narrow, "pataki_rank": 7}
-    return {**changes, "cross_share": size, "primal": 0.2 * (1 + size), **ranks, "gap": 1e-12}
+def steps_row(cell):
+    """Every run arrives at twice the steps of 1e-3, sooner at a smaller rank; rank 1 does not hold the optimum."""
+    kn = cell["num_samples"] * (2 if cell["loss"] == "cross_entropy" else 1)
+    numbers = {"num_outputs": kn // cell["num_samples"], "guaranteed_rank": landscape_rank(kn), "optimal_rank": 2}
+    held = cell["rank"] != 1
+    slow = {"full": 0.5, "accelerated": 0.1, "momentum": 0.2, "minibatch": 4.0}.get(cell["method"], 1.0)
+    steps = round(slow * (200 + 10 * cell["rank"] + cell["seed"])) if held else None
+    rate = 0.02 / (1 + cell["rank"]) if held and cell["method"] == "lora" else None
+    return {
+        **numbers,
+        "learning_rate": 0.1,
+        "steps_coarse": steps,
+        "steps_fine": None if steps is None else 2 * steps,
+        "excess": 1e-12 if held else 1e-2,
+        "tail_rate": rate,
+        "certified_rate": rate,
+    }
+
+
+def plateau_row(cell):
+    """Two plateaus, at the saddle 0 and at one of rank 1; from LoRA's own start the first alone."""
+    steps = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    away = cell["start"] * np.array([0.2, 0.2, 0.3, 0.4, 0.5, 0.2, 0.1, 0.1, 0.2, 0.3, 0.3])
+    curved = [-9.0, -9.0, -8.0, -5.0, -1.0, -0.2, -0.2, -0.1, 0.1, 0.1, 0.1]
+    both = slice(0, 1 if cell["start"] == 1 else 2)
+    return {
+        "steps_fine": 1000,
+        "steps": steps,
+        "excess": np.geomspace(2.0, 1e-6, 11).tolist(),
+        "curvature": curved,
+        "distance": away.tolist(),
+        "nearest_rank": [0] * 5 + [1] * 6,
+        "plateau_steps": [1, 50][both],
+        "plateau_lengths": [4, 60][both],
+        "plateau_distances": [0.2 * cell["start"], 0.1 * cell["start"]][both],
+        "plateau_ranks": [0, 1][both],
+        "plateau_curvatures": [-9.0, -0.2][both],
+        "fastest_distance": 0.5,
+        "negative_until": 100,
+    }
 
 
 ROWS = {
-    "infinite_width": width_row,
+    "plateaus": plateau_row,
+    "steps_to_optimum": steps_row,
     "loud_minima": loud_row,
     "landscape": landscape_row,
     "phase_diagram": survey_row,
