@@ -32,6 +32,8 @@ _HOME = {
     "pad_samples": "ntklora.problem.padding",
     "make_problem": "ntklora.problem.networks",
     "predict": "ntklora.problem.networks",
+    "infinite_width_ntk": "ntklora.ntk.infinite_width",
+    "infinite_width_problem": "ntklora.instances.infinite_width",
     "digits_problem": "ntklora.instances.digits",
     "linearized_digits": "ntklora.instances.digits",
     "gaussian_problem": "ntklora.instances.gaussian",

@@ -18,7 +18,7 @@ import numpy as np
 
 from ntklora.bench.lbfgs import lbfgs
 from ntklora.bench.measure import beside, interleaved, peak_bytes
-from ntklora.bench.record import Record
+from ntklora.bench.record import Case, Record
 from ntklora.certificates.endpoints import Endpoint, classify_endpoints
 from ntklora.certified.landscape import Landscape, survey_landscape
 from ntklora.certified.optimum import Solution, solve
@@ -79,13 +79,15 @@ def settings() -> dict[str, tuple[Callable[[], Problem], tuple[int, ...]]]:
     }
 
 
-def bench_endpoints(*, starts: int = 64, repeats: int = 3) -> list[Comparison]:
+def endpoints_cases(*, starts: int = 64, repeats: int = 3) -> list[Case]:
     """Every setting at every one of its ranks."""
-    comparisons = []
-    for name, (build, ranks) in settings().items():
-        problem = build()
-        comparisons += [compare(problem, rank, f"{name} r={rank}", starts=starts, repeats=repeats) for rank in ranks]
-    return comparisons
+
+    def case(build: Callable[[], Problem], rank: int, name: str) -> list[Record]:
+        return [compare(build(), rank, name, starts=starts, repeats=repeats).record]
+
+    return [
+        partial(case, build, rank, f"{name} r={rank}") for name, (build, ranks) in settings().items() for rank in ranks
+    ]
 
 
 def compare(problem: Problem, rank: int, case: str, *, starts: int = 64, repeats: int = 3) -> Comparison:

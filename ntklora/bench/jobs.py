@@ -1,65 +1,58 @@
-"""The jobs of `ntklora bench` by name, each in full or as a small case that only shows that it runs."""
+"""The jobs of `ntklora bench` by name: the cases of each, in full or a small one that only shows that it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
-import jax
-import jax.numpy as jnp
-
 from ntklora.bench import endpoints, ntk, optimum, training
-from ntklora.bench.measure import interleaved
-from ntklora.bench.record import Record
+from ntklora.bench.measure import interleaved, product_gflops, square_product
+from ntklora.bench.record import Case
 from ntklora.instances.gaussian import gaussian_problem
 from ntklora.problem.problem import Problem
 
-_SIDE, _QUICK_SIDE = 2048, 256
+_QUICK_SIDE = 256
 
 
-def job_kernel(quick: bool) -> list[Record]:
-    """Job 1, the empirical kernel."""
-    return ntk.compare("transformer", 2, "float32", repeats=1) if quick else ntk.bench_ntk()
+def _ntk(quick: bool) -> list[Case]:
+    return [partial(ntk.compare, "transformer", 2, "float32", repeats=1)] if quick else ntk.ntk_cases()
 
 
-def job_endpoints(quick: bool) -> list[Record]:
-    """Job 2, endpoints with verdicts."""
+def _endpoints(quick: bool) -> list[Case]:
     if quick:
-        return [endpoints.compare(_small_problem(), 2, "small", starts=2, repeats=1).record]
-    return [comparison.record for comparison in endpoints.bench_endpoints()]
+        return [lambda: [endpoints.compare(_small_problem(), 2, "small", starts=2, repeats=1).record]]
+    return endpoints.endpoints_cases()
 
 
-def job_training(quick: bool) -> list[Record]:
-    """Job 3, training by gradient descent."""
+def _training(quick: bool) -> list[Case]:
+    name = "factored 64x64"
     if quick:
-        op = training.settings()["factored 64x64"]()
-        return [training.compare(op, "factored 64x64", "float64", rank=1, instances=2, steps=2, repeats=1)]
-    return training.bench_training()
+        op = training.settings()[name]()
+        return [lambda: [training.compare(op, name, "float64", rank=1, instances=2, steps=2, repeats=1)]]
+    return training.training_cases()
 
 
-def job_optimum(quick: bool) -> list[Record]:
-    """Job 4, the certified optimum."""
+def _optimum(quick: bool) -> list[Case]:
     if quick:
-        return [optimum.compare(_small_problem(), "small", repeats=1, time_limit=5.0)]
-    return optimum.bench_optimum()
+        return [lambda: [optimum.compare(_small_problem(), "small", repeats=1, time_limit=5.0)]]
+    return optimum.optimum_cases()
 
 
-JOBS: dict[str, Callable[[bool], list[Record]]] = {
-    "ntk": job_kernel,
-    "endpoints": job_endpoints,
-    "training": job_training,
-    "optimum": job_optimum,
+# The empirical kernel, endpoints with verdicts, training by gradient descent, the certified optimum.
+JOBS: dict[str, Callable[[bool], list[Case]]] = {
+    "ntk": _ntk,
+    "endpoints": _endpoints,
+    "training": _training,
+    "optimum": _optimum,
 }
 
 
 def matmul_rates(quick: bool) -> dict[str, float]:
     """Billions of operations per second of one large matrix product in each precision: what the machine can do."""
-    side = _QUICK_SIDE if quick else _SIDE
-    product = jax.jit(partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST))
+    side = _QUICK_SIDE if quick else None
     names = ("float64", "float32")
-    squares = [jnp.ones((side, side), name) for name in names]
-    timings = interleaved([partial(product, square, square) for square in squares], 1 if quick else 5)
-    return {name: 2e-9 * side**3 / timing.seconds for name, timing in zip(names, timings)}
+    timings = interleaved([square_product(name, side) for name in names], 1 if quick else 5)
+    return {name: product_gflops(timing) for name, timing in zip(names, timings)}
 
 
 def _small_problem() -> Problem:

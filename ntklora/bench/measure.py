@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ntklora.bench.record import Record
 
+# The side of the square matrices whose product is taken for the machine's best rate.
+PEAK_SIDE = 2048
 _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
@@ -40,8 +44,34 @@ def interleaved(jobs: Sequence[Callable[[], Any]], repeats: int = 3) -> list[Tim
     ]
 
 
+def square_product(precision: str, side: int | None = None) -> Callable[[], Any]:
+    """One large matrix product as a job, of `PEAK_SIDE` unless said otherwise: what the machine can do."""
+    side = PEAK_SIDE if side is None else side
+    square = jnp.asarray(np.random.default_rng(1).normal(size=(side, side)), precision)
+    return partial(_square, square)
+
+
+def product_gflops(timing: Timing) -> float:
+    """Billions of operations per second of a `square_product`, `2 side³` operations."""
+    return 2e-9 * len(timing.value) ** 3 / timing.seconds
+
+
+@jax.jit
+def _square(a: Any) -> Any:
+    return jnp.matmul(a, a.T, precision=jax.lax.Precision.HIGHEST)
+
+
 def beside(
-    own: Timing, other: Timing, *, job: str, case: str, baseline: str, peak_bytes: int | None = None, note: str = ""
+    own: Timing,
+    other: Timing,
+    *,
+    job: str,
+    case: str,
+    baseline: str,
+    gflops: float | None = None,
+    peak_share: float | None = None,
+    peak_bytes: int | None = None,
+    note: str = "",
 ) -> Record:
     """The row of two timings of one `interleaved` run."""
     return Record(
@@ -53,6 +83,8 @@ def beside(
         other.seconds / own.seconds,
         own.compile_seconds,
         other.compile_seconds,
+        gflops=gflops,
+        peak_share=peak_share,
         peak_bytes=peak_bytes,
         note=note,
     )

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntklora.bench.layerwise import layerwise_kernel
-from ntklora.bench.measure import Timing, interleaved, peak_bytes
+from ntklora.bench.measure import Timing, interleaved, peak_bytes, product_gflops, square_product
 from ntklora.bench.operations import count_operations
-from ntklora.bench.record import Record
+from ntklora.bench.record import Case, Record
 from ntklora.models import CNN, MLP, Parametrization, Transformer
 from ntklora.ntk.empirical import empirical_ntk
 from ntklora.tangent.memory import memory_allowance
@@ -26,8 +26,6 @@ Array = Any
 Kernel = Callable[[Any, Array], Array]
 
 _OUTPUTS = 10
-# The side of the square matrices whose product is taken for the machine's best rate.
-_PEAK_SIDE = 2048
 # A baseline that would take more than this share of what memory allows is left out, and the note says so.
 _BASELINE_SHARE = 0.5
 
@@ -54,23 +52,22 @@ class _Program(NamedTuple):
         return cls(compiled, seconds, "?" if analysis is None else f"{analysis.temp_size_in_bytes / 1e6:.0f}")
 
 
-def bench_ntk(
+def ntk_cases(
     *, sizes: Sequence[int] = (64, 256), precisions: Sequence[str] = ("float32", "float64"), repeats: int = 5
-) -> list[Record]:
+) -> list[Case]:
     """The perceptron at all `sizes` (numbers of examples N), full and traced; the others, full, at the smallest.
 
     Errors: `ValueError` when float64 is asked for and switched off.
     """
     if "float64" in precisions and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError('float64 is switched off: jax.config.update("jax_enable_x64", True), or leave it out')
-    records = []
+    cases: list[Case] = []
     for precision in precisions:
         for size in sizes:
-            records += compare("mlp", size, precision, repeats=repeats)
-            records += compare("mlp", size, precision, trace=True, repeats=repeats)
+            cases += [partial(compare, "mlp", size, precision, trace=trace, repeats=repeats) for trace in (False, True)]
         for name in ("cnn", "transformer"):
-            records += compare(name, min(sizes), precision, repeats=repeats)
-    return records
+            cases.append(partial(compare, name, min(sizes), precision, repeats=repeats))
+    return cases
 
 
 def compare(name: str, size: int, precision: str, *, trace: bool = False, repeats: int = 5) -> list[Record]:
@@ -90,11 +87,10 @@ def compare(name: str, size: int, precision: str, *, trace: bool = False, repeat
     else:
         left_out = f"; the plain Jacobian product would take {jacobian / 1e9:.1f} GB"
     programs = [_Program.of(kernel, params, x) for kernel in (ours, *baselines.values())]
-    square = jnp.asarray(np.random.default_rng(1).normal(size=(_PEAK_SIDE, _PEAK_SIDE)), precision)
     jobs = [partial(program.run, params, x) for program in programs]
-    own, *others, peak = interleaved([*jobs, partial(jax.jit(_product), square)], repeats)
+    own, *others, peak = interleaved([*jobs, square_product(precision)], repeats)
     gflops = count_operations(ours, params, x) / own.seconds / 1e9
-    peak_gflops = 2 * _PEAK_SIDE**3 / peak.seconds / 1e9
+    peak_gflops = product_gflops(peak)
     resident, mine = peak_bytes(jobs[0]), programs[0]
 
     def record(baseline: str, other: Timing, program: _Program) -> Record:
@@ -128,10 +124,6 @@ def jacobian_product(f: Callable[[Any, Any], Any], params: Any, x: Array, *, tra
     subscripts = "ikp,jkp->ij" if trace else "ikp,jlp->ijkl"
     shares = [jnp.einsum(subscripts, leaf, leaf, precision=jax.lax.Precision.HIGHEST) for leaf in rows]
     return sum(shares[1:], shares[0]) / (rows[0].shape[1] if trace else 1)
-
-
-def _product(a: Array) -> Array:
-    return jnp.matmul(a, a.T, precision=jax.lax.Precision.HIGHEST)
 
 
 def _difference(one: Array, two: Array) -> float:

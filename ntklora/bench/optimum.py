@@ -15,7 +15,7 @@ import numpy as np
 
 from ntklora.bench.conic import installed, solve_conic
 from ntklora.bench.measure import beside, interleaved, peak_bytes
-from ntklora.bench.record import Record
+from ntklora.bench.record import Case, Record
 from ntklora.certificates.duality import duality_gap
 from ntklora.certified.optimum import solve, solve_path
 from ntklora.instances.digits import digits_problem
@@ -38,10 +38,16 @@ def settings() -> dict[str, Callable[[], Problem]]:
     }
 
 
-def bench_optimum(*, repeats: int = 3, time_limit: float = 60.0) -> list[Record]:
+def optimum_cases(*, repeats: int = 3, time_limit: float = 60.0) -> list[Case]:
     """Every setting beside SCS, then a path of eight decays beside one solve after the other."""
-    records = [compare(build(), name, repeats=repeats, time_limit=time_limit) for name, build in settings().items()]
-    return [*records, compare_path(settings()["digits N=128 lam=0.001"](), repeats=repeats)]
+
+    def case(build: Callable[[], Problem], name: str) -> list[Record]:
+        return [compare(build(), name, repeats=repeats, time_limit=time_limit)]
+
+    def path() -> list[Record]:
+        return [compare_path(settings()["digits N=128 lam=0.001"](), repeats=repeats)]
+
+    return [*(partial(case, build, name) for name, build in settings().items()), path]
 
 
 def compare(problem: Problem, case: str, *, repeats: int, time_limit: float) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -26,3 +27,7 @@ class Record(NamedTuple):
     peak_share: float | None = None
     peak_bytes: int | None = None
     note: str = ""
+
+
+# A part of a job, measured when it is called.
+Case = Callable[[], list[Record]]

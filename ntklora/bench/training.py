@@ -17,8 +17,9 @@ import numpy as np
 
 from ntklora.adapters.learning_rate import adjoint_norm
 from ntklora.adapters.training import train_factors
-from ntklora.bench.measure import beside, interleaved, peak_bytes
-from ntklora.bench.record import Record
+from ntklora.bench.measure import beside, interleaved, peak_bytes, product_gflops, square_product
+from ntklora.bench.operations import count_operations
+from ntklora.bench.record import Case, Record
 from ntklora.data.gaussian import gaussian_factors, gaussian_features
 from ntklora.instances.digits import digits_task
 from ntklora.problem.problem import Problem
@@ -71,18 +72,22 @@ def settings() -> dict[str, Callable[[], TangentOperator]]:
     }
 
 
-def bench_training(
+def training_cases(
     *, rank: int = 8, instances: int = 512, steps: int = 40, repeats: int = 3, widths: Sequence[int] = WIDTHS
-) -> list[Record]:
+) -> list[Case]:
     """Every setting in both precisions, then the curve of widths."""
-    records = [
-        compare(build(), name, precision, rank=rank, instances=instances, steps=steps, repeats=repeats)
-        for name, build in settings().items()
-        for precision in ("float64", "float32")
-    ]
-    # Many steps of few instances: what is done once would drown them at the largest width.
-    curve = width_curve(widths, rank=rank, instances=max(instances // 16, 1), steps=25 * steps, repeats=repeats)
-    return [*records, *(_record_of(point, curve[0]) for point in curve)]
+
+    def case(build: Callable[[], TangentOperator], name: str, precision: str) -> list[Record]:
+        return [compare(build(), name, precision, rank=rank, instances=instances, steps=steps, repeats=repeats)]
+
+    def curve() -> list[Record]:
+        # Many steps of few instances: what is done once would drown them at the largest width.
+        few = max(instances // 16, 1)
+        points = width_curve(widths, rank=rank, instances=few, steps=25 * steps, repeats=repeats)
+        return [_record_of(point, points[0]) for point in points]
+
+    both = [(name, precision) for name in settings() for precision in ("float64", "float32")]
+    return [*(partial(case, settings()[name], name, precision) for name, precision in both), curve]
 
 
 def compare(
@@ -91,13 +96,15 @@ def compare(
     """`train_factors` under `vmap` beside the program with the features whole."""
     problem, u, v = _instances(op, precision, rank, instances)
     whole = jnp.asarray(np.asarray(op.dense()), precision)
-    own, other = interleaved(
+    own, other, peak = interleaved(
         [
             lambda: _ours(problem, u, v, steps=steps),
             lambda: dense_descent(whole, problem.f0, problem.y, problem.lam, u, v, _RATE, steps=steps),
+            square_product(precision),
         ],
         repeats,
     )
+    gflops = count_operations(partial(_ours, steps=steps), problem, u, v) / own.seconds / 1e9
     apart = float(np.max(np.abs(own.value - other.value)) / np.max(np.abs(other.value)))
     done = instances * steps
     return beside(
@@ -106,6 +113,8 @@ def compare(
         job="training",
         case=f"{case} {precision} r={rank} x{instances}",
         baseline="vmapped descent, features whole",
+        gflops=gflops,
+        peak_share=gflops / product_gflops(peak),
         peak_bytes=peak_bytes(lambda: _ours(problem, u, v, steps=steps)),
         note=f"{done / own.seconds:.3g} instance-steps/s against {done / other.seconds:.3g}; "
         f"objectives differ by {apart:.1e} of the largest",

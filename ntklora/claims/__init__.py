@@ -3,6 +3,7 @@
 A module of this folder defines `claim = Claim(...)` or `claims = (Claim(...), ...)`.
 """
 
+from ntklora.claims.claim import INAPPLICABLE as INAPPLICABLE
 from ntklora.claims.claim import Claim as Claim
 from ntklora.claims.claim import Control as Control
 from ntklora.claims.claim import Evidence as Evidence

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntklora.adapters.hrp import HRP
-from ntklora.adapters.initializations import Initialization, ZeroLeft, cut
+from ntklora.adapters.initializations import Gaussian, Initialization, Orthonormal, ZeroLeft, cut
 from ntklora.adapters.training import Trained, train_factors
 from ntklora.claims._evidence import Draws
 from ntklora.data.teacher_student import low_rank_matrix
@@ -44,6 +44,11 @@ class Nested(ZeroLeft):
         assert not more, "matrix factorization has one weight"
         frame, _ = jnp.linalg.qr(jax.random.normal(key, (size, size), dtype))
         return {name: frame[:, :rank]}
+
+
+def is_rotation_invariant(initialization: Initialization) -> bool:
+    """Whether the span of the drawn factor is uniformly distributed, by what the law is known to be."""
+    return isinstance(initialization, Gaussian | Orthonormal | Nested)
 
 
 def instance(shape: tuple[int, int], singular_values: np.ndarray, seed: int) -> np.ndarray:

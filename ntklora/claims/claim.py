@@ -37,6 +37,10 @@ class Evidence(NamedTuple):
     margin: float | None
 
 
+# Outside the hypotheses a statement says nothing: what a check returns there, whatever it would have measured.
+INAPPLICABLE = Evidence(Outcome.inapplicable, None, None, None)
+
+
 @dataclass(frozen=True)
 class Control:
     """A check with another outcome: the mathematics is changed, never the number that is compared."""

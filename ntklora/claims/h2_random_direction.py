@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from ntklora.adapters.initializations import Gaussian, Initialization, Orthonormal
+from ntklora.adapters.initializations import Gaussian, Initialization, Kaiming, Orthonormal
 from ntklora.adapters.training import Trained
 from ntklora.claims._evidence import (
     Draws,
@@ -15,8 +17,8 @@ from ntklora.claims._evidence import (
     evidence,
     required_draws,
 )
-from ntklora.claims._factorization import Tilted, instance, train_draws
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims._factorization import Tilted, instance, is_rotation_invariant, train_draws
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.theory import hrp
 
 _SHAPE = (8, 16)
@@ -32,18 +34,22 @@ _START = Gaussian(0.25)
 _STEPS = 250
 
 
-def _check(profile: Profile) -> Evidence:
+def _check(profile: Profile, initialization: Initialization = _START) -> Evidence:
     """Mean and variance for every spectrum and rank, and the spectrum without variance."""
+    if not is_rotation_invariant(initialization):
+        return INAPPLICABLE
     cells = _CELLS[profile]
-    findings = [f for spectrum, rank in cells for f in _findings(spectrum, rank, 2 * len(cells))]
+    tests = 2 * len(cells)
+    findings = []
+    for spectrum, rank in cells:
+        draws = _simulate(spectrum, rank, _num_draws(spectrum, rank, tests), initialization=initialization)
+        findings += _findings(spectrum, rank, tests, draws)
     return evidence([*findings, _flat()])
 
 
-def _findings(spectrum: str, rank: int, num_tests: int, draws: Draws | None = None) -> list[Finding]:
+def _findings(spectrum: str, rank: int, num_tests: int, draws: Draws) -> list[Finding]:
     sigma, b = _SPECTRA[spectrum], _SHAPE[1]
     mean, variance = hrp.random_mean(sigma, b, rank), hrp.random_variance(sigma, b, rank)
-    if draws is None:
-        draws = _simulate(spectrum, rank, _num_draws(spectrum, rank, num_tests))
     name = f"{spectrum} spectrum, r = {rank}"
     return [
         compare_mean(f"mean, {name}", draws.loss, mean, num_tests, deviation=variance**0.5, excess=draws.excess),
@@ -119,7 +125,7 @@ claim = Claim(
     "spectrum, with variance r(b-r)/(2b(b-1)(b+2)) (sum sigma^4 - |M|^4/b); all equal iff the spectrum is flat",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
-    version=1,
+    version=2,
     check=_check,
     controls=(
         Control("A leans towards M's leading directions", Outcome.refuted, _directed),
@@ -127,5 +133,6 @@ claim = Claim(
         Control("the mean rank is simulated 2% too high", Outcome.refuted, _two_percent_more),
         Control("both factors are trained", Outcome.refuted, _classic),
         Control("training stops after 15 steps", Outcome.inconclusive, _stopped_early),
+        Control("Kaiming's uniform A", Outcome.inapplicable, partial(_check, initialization=Kaiming())),
     ),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
 from ntklora.adapters.hrp import HRP
-from ntklora.adapters.initializations import Gaussian, Orthonormal, ZeroLeft
+from ntklora.adapters.initializations import Gaussian, Kaiming, Orthonormal, ZeroLeft
 from ntklora.adapters.training import Trained
 from ntklora.claims._evidence import (
     Draws,
@@ -16,8 +19,8 @@ from ntklora.claims._evidence import (
     evidence,
     required_draws,
 )
-from ntklora.claims._factorization import Nested, Tilted, instance, train_draws
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims._factorization import Nested, Tilted, instance, is_rotation_invariant, train_draws
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.theory import hrp
 
 _SHAPE = (8, 16)
@@ -39,9 +42,11 @@ _ERROR = 0.02  # of R/b: a mean off by this much is refuted
 _MAIN_STEPS = 10  # A0 has orthonormal columns: each step leaves a hundredth of the error
 
 
-def _check(profile: Profile) -> Evidence:
+def _check(profile: Profile, cells: Sequence[tuple[int, ZeroLeft, int]] | None = None) -> Evidence:
     """Equality for a target of low rank, the bound beyond, monotone in R, nothing for a flat spectrum."""
-    cells = _CELLS[profile]
+    cells = _CELLS[profile] if cells is None else cells
+    if any(preheat_rank < _RANK or not is_rotation_invariant(random) for preheat_rank, random, _ in cells):
+        return INAPPLICABLE
     tests = 3 * len(cells)
     findings = [f for cell in cells for f in (_equality(cell, tests), *_bounds(cell, tests))]
     ranks = (4, 6, 8, 10, 12, 14, 16) if profile is Profile.full else (4, 8, 16)
@@ -152,7 +157,7 @@ claim = Claim(
     "than a random direction; no gain for a flat spectrum",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
-    version=2,
+    version=3,
     check=_check,
     controls=(
         Control("preheated at rank R - 1", Outcome.refuted, _one_rank_less),
@@ -161,5 +166,7 @@ claim = Claim(
         Control("classic main stage", Outcome.refuted, _classic_main_stage),
         Control("preheat with a Gaussian A_p stops after 10 steps", Outcome.inconclusive, _stopped_early),
         Control("a gain claimed for the flat spectrum", Outcome.refuted, _gain_on_flat),
+        Control("preheated at rank r - 1", Outcome.inapplicable, partial(_check, cells=((3, Orthonormal(), 5),))),
+        Control("A_p uniform, as Kaiming's", Outcome.inapplicable, partial(_check, cells=((8, Kaiming(), 200),))),
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ntklora.adapters.hrp import HRP, Start
@@ -9,7 +11,7 @@ from ntklora.adapters.initializations import Orthonormal
 from ntklora.adapters.training import Trained
 from ntklora.claims._evidence import Draws, compare_limits, compare_order, evidence
 from ntklora.claims._factorization import instance, train_draws
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 
 _SHAPE, _RANK, _PREHEAT_RANK = (16, 16), 3, 6
 _DECAYING, _FLAT = np.arange(1.0, 17.0) ** -0.5, np.ones(16)
@@ -17,6 +19,8 @@ _DECAYING, _FLAT = np.arange(1.0, 17.0) ** -0.5, np.ones(16)
 
 def _check(profile: Profile, *, preheat: Trained = Trained.left, steps: int = 10) -> Evidence:
     """Draw by draw: left frozen is no worse than right frozen; the same for a flat spectrum."""
+    if preheat is Trained.both:
+        return INAPPLICABLE
     draws = 50 if profile is Profile.smoke else 500
     left, right = (_simulate(_DECAYING, start, draws, preheat, steps) for start in (Start.left, Start.right))
     left_flat, right_flat = (_simulate(_FLAT, start, draws, preheat, steps) for start in (Start.left, Start.right))
@@ -35,24 +39,17 @@ def _simulate(sigma: np.ndarray, start: Start, draws: int, preheat: Trained, ste
     return train_draws(target, _RANK, draws, 8, initialization=initialization, steps=steps, trained=trained)
 
 
-def _mirrored(profile: Profile) -> Evidence:
-    return _check(profile, preheat=Trained.right)
-
-
-def _stopped_early(profile: Profile) -> Evidence:
-    return _check(profile, steps=1)
-
-
 claim = Claim(
     id="H8",
     statement="After an asymmetric preheat the trained factor carries M: freezing the left factor at U_r ends no "
     "higher than freezing the right one at V_r, draw by draw; the two are equal for a flat spectrum",
     source="Chen et al., arXiv 2502.07739 (subject); derived",
     label=Label.derived,
-    version=1,
+    version=2,
     check=_check,
     controls=(
-        Control("the preheat trains the right factor", Outcome.refuted, _mirrored),
-        Control("the main stage stops after one step", Outcome.inconclusive, _stopped_early),
+        Control("the preheat trains the right factor", Outcome.refuted, partial(_check, preheat=Trained.right)),
+        Control("the main stage stops after one step", Outcome.inconclusive, partial(_check, steps=1)),
+        Control("the preheat trains both factors", Outcome.inapplicable, partial(_check, preheat=Trained.both)),
     ),
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ntklora.certificates.endpoints import Endpoint
 from ntklora.certificates.restricted import restricted_curvature
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.claims.loud_landscape import (
     SEEDS,
     STARTS,
@@ -65,7 +65,7 @@ def _loud_ratio(each: Landscape) -> float:
 def judge_dichotomy(landscapes: Landscapes, ratio: Callable[[Landscape], float] = _loud_ratio) -> Evidence:
     """Whether every second-order point that is not global has `σ_r ≥ ratio · σ_{r*}`."""
     if any(each.convexity == 0 or each.rank < each.optimum_rank for each in landscapes):
-        return Evidence(Outcome.inapplicable, None, None, None)
+        return INAPPLICABLE
     worst, loud, points, silent = np.inf, 0, 0, 0
     for each in landscapes:
         spurious, bound = each.values[~each.optimal], ratio(each)
@@ -100,7 +100,12 @@ def _dichotomy(profile: Profile) -> Evidence:
 
 
 def judge_residual(landscapes: Landscapes, smoothness_share: float = 1.0) -> Evidence:
-    """Whether `∇L = −λUVᵀ + S` with `‖S‖_op ≤ λ + smoothness_share · βσ_r` at every second-order point."""
+    """Whether `∇L = −λUVᵀ + S` with `‖S‖_op ≤ λ + smoothness_share · βσ_r` at every second-order point.
+
+    Inapplicable without decay, where factors need not be balanced.
+    """
+    if any(each.lam == 0 for each in landscapes):
+        return INAPPLICABLE
     finished = min(each.finished for each in landscapes) >= _FINISHED
     misfit = max(float(each.misfit.max()) for each in landscapes)
     if not finished or misfit > _ACCURACY:
@@ -137,7 +142,7 @@ def judge_rank(landscapes: Landscapes, share: float = 1.0) -> Evidence:
         or each.rank < benign_rank(each.convexity, max(share * each.smoothness, each.convexity), each.optimum_rank)
         for each in landscapes
     ):
-        return Evidence(Outcome.inapplicable, None, None, None)
+        return INAPPLICABLE
     if min(each.finished for each in landscapes) < _FINISHED:
         return Evidence(Outcome.inconclusive, None, None, None)
     spurious = sum(int((~each.optimal).sum()) for each in landscapes)
@@ -239,6 +244,11 @@ claims = (
                 "points that are not stationary",
                 Outcome.inconclusive,
                 lambda profile: judge_residual(_moved(profile)),
+            ),
+            Control(
+                "no weight decay",
+                Outcome.inapplicable,
+                lambda profile: judge_residual([tight_landscape(0)._replace(lam=0.0)]),
             ),
         ),
     ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import brentq
 
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.instances.loud import plant_loud_minimum
 from ntklora.problem.objective import full_objective, gradient_matrices, nuclear_norm, training_loss
 from ntklora.problem.problem import Problem
@@ -22,7 +22,7 @@ _DIRECTIONS = {Profile.smoke: 30, Profile.default: 200, Profile.full: 2000}
 def judge_norm(problems: Sequence[Problem], directions: int, *, level: float = 1.0, shift: float = 0.0) -> Evidence:
     """Whether `‖X‖_* ≤ (L(0) − shift)/λ` at points of the level set `F(X) = level · F(0)`, several on each problem."""
     if any(problem.lam == 0 for problem in problems):
-        return Evidence(Outcome.inapplicable, None, None, None)
+        return INAPPLICABLE
     shares = [
         float(nuclear_norm(problem, point)) / norm_bound(float(training_loss(problem, problem.f0)) - shift, problem.lam)
         for seed, problem in enumerate(problems)

@@ -20,7 +20,7 @@ from ntklora.certificates.span import span_dimension
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.landscape import Landscape, judge_endpoints, survey_landscape
 from ntklora.certified.optimum import Solution, solve
-from ntklora.claims.claim import Control, Evidence, Outcome, Profile
+from ntklora.claims.claim import INAPPLICABLE, Control, Evidence, Outcome, Profile
 from ntklora.instances.gaussian import gaussian_problem, random_perturbation
 from ntklora.instances.named import named_problem
 from ntklora.instances.planted import Planted, pad_samples, plant_spurious_minimum
@@ -207,7 +207,7 @@ class Statement(NamedTuple):
     def check(self, surveyed: tuple[Surveyed, ...]) -> Evidence:
         """Inapplicable outside the hypotheses; otherwise what the landscapes say."""
         if not all(self.covers(each) for each in surveyed):
-            return Evidence(Outcome.inapplicable, None, None, None)
+            return INAPPLICABLE
         return self.judge(surveyed)
 
     def controls(self, inside: Callable[[Profile], Surveyed], size: float = 1e-8) -> tuple[Control, ...]:

@@ -19,7 +19,7 @@ from ntklora.certificates.separation import has_minimizer
 from ntklora.certificates.span import span_dimension
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.instances.named import named_problem
 from ntklora.instances.planted import plant_tight_optimum
 from ntklora.instances.planted_optima import PlantedOptimum, plant_optimum
@@ -76,7 +76,7 @@ def judge(cases: Iterable[Case], reduce: Callable[[Problem, Any], tuple[Any, Any
     """Inapplicable without minimizers, inconclusive without certificates, else what the reduced points say."""
     cases = tuple(cases)
     if not all(has_minimizer(case.problem) for case in cases):
-        return Evidence(Outcome.inapplicable, None, None, None)
+        return INAPPLICABLE
     found = [reduce_case(case, reduce) for case in cases]
     if not all(each.start_gap <= CERTIFIED for each in found):
         return Evidence(Outcome.inconclusive, None, {"gap": max(each.start_gap for each in found)}, None)
@@ -218,10 +218,11 @@ def _stopped_early(profile: Profile) -> Evidence:
 
 
 def _no_minimizer(profile: Profile) -> Evidence:
-    """Two separable samples without weight decay."""
-    op = TangentOperator.from_dense(np.eye(2).reshape(2, 1, 1, 2))
+    """Two separable samples without weight decay, seen by as many weights as samples."""
+    features = {name: row.reshape(2, 1, 1, 1) for name, row in zip("ab", np.eye(2))}
+    op = TangentOperator.from_dense(features)
     problem = Problem(op, np.zeros(2), np.array([1.0, -1.0]), "logistic", 0.0)
-    return judge([Case(problem, np.zeros((1, 2)), 2)])
+    return judge([spanned(problem, {name: np.zeros((1, 1)) for name in features})])
 
 
 def _sample_left_out(profile: Profile) -> Evidence:
@@ -272,11 +273,12 @@ claims = (
         statement="KN may be replaced by d = dim span{G_ij}, for softmax cross-entropy by dim span{G_ij - G_iK}.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
-        version=1,
+        version=2,
         check=_span,
         controls=(
             Control("a sample left out of the span", Outcome.refuted, _sample_left_out),
             Control("shifts of the outputs left out for a loss that sees them", Outcome.refuted, _shift_that_is_seen),
+            Control("separable data without weight decay", Outcome.inapplicable, _no_minimizer),
         ),
     ),
     Claim(
@@ -284,8 +286,11 @@ claims = (
         statement="With several weights some minimizer has sum_l r_l(r_l+1)/2 <= d: d is counted once.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
-        version=1,
+        version=2,
         check=_blocks,
-        controls=(Control("layers reduced one by one: d counted for each", Outcome.refuted, _layers_one_by_one),),
+        controls=(
+            Control("layers reduced one by one: d counted for each", Outcome.refuted, _layers_one_by_one),
+            Control("separable data without weight decay", Outcome.inapplicable, _no_minimizer),
+        ),
     ),
 )

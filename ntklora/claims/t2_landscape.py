@@ -56,10 +56,6 @@ def _rank_below_threshold(profile: Profile) -> Evidence:
     return _STATEMENT.check(landscapes_in_range(Profile.smoke, below=1))
 
 
-def _first(profile: Profile) -> Surveyed:
-    return landscapes_in_range(profile)[0]
-
-
 _STATEMENT = Statement(lambda surveyed: surveyed.in_range, judge_landscapes)
 
 claim = Claim(
@@ -71,7 +67,7 @@ claim = Claim(
     version=2,
     check=_check,
     controls=(
-        *_STATEMENT.controls(_first),
+        *_STATEMENT.controls(lambda profile: landscapes_in_range(profile)[0]),
         Control("rank one below the threshold", Outcome.inapplicable, _rank_below_threshold),
     ),
 )

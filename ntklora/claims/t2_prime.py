@@ -114,10 +114,6 @@ def _one_rank_lower(profile: Profile) -> Evidence:
     return _STATEMENT.check((survey_setting(setting, rank, seed=0, starts=STARTS[Profile.smoke]),))
 
 
-def _first(profile: Profile) -> Surveyed:
-    return landscapes_in_gap(profile)[0]
-
-
 _STATEMENT = Statement(lambda surveyed: surveyed.in_sharp_range, judge_landscapes)
 
 claim = Claim(
@@ -129,7 +125,7 @@ claim = Claim(
     version=1,
     check=_check,
     controls=(
-        *_STATEMENT.controls(_first, PERTURBATION),
+        *_STATEMENT.controls(lambda profile: landscapes_in_gap(profile)[0], PERTURBATION),
         Control("P = cI, not generic: a planted valley stays", Outcome.refuted, _valley_along_identity),
         Control("rank one below the boundary", Outcome.inapplicable, _one_rank_lower),
     ),

@@ -7,29 +7,30 @@ them, all the more the smaller the excess `e` of `‖Γ‖_op` over `λ`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certificates.endpoints import Endpoint
 from ntklora.certificates.hessian import Hessian, hessian
 from ntklora.certificates.inertia import hessian_curvature
+from ntklora.certificates.span import span_dimension
 from ntklora.certificates.stationary import is_stationary, point_at, units_of
 from ntklora.certified.endpoints import find_endpoints
-from ntklora.certified.optimum import solve
-from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.instances.planted import Planted, plant_spurious_minimum
+from ntklora.certified.landscape import judge_endpoints
+from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
+from ntklora.instances.planted import Planted, pad_samples, plant_spurious_minimum
 from ntklora.problem.problem import Problem
-from ntklora.theory.ranks import planting_threshold
+from ntklora.theory.ranks import planting_threshold, sharp_landscape_rank
 
 Matrices = dict[str, Any]
 
 _RANKS = (1, 2, 3, 4)
 _EXCESS = (1e-1, 1e-2, 1e-3, 1e-5)
 # Ranks at which LoRA is trained one sample below the boundary.
-_TRAINED = {Profile.smoke: (2,), Profile.default: (1, 2, 3), Profile.full: _RANKS}
+_TRAINED = {Profile.smoke: (2,), Profile.default: (2, 3, 4), Profile.full: _RANKS}
 _STARTS = 32
 _DRAWS = {Profile.smoke: 5, Profile.default: 25, Profile.full: 200}
 
@@ -83,23 +84,38 @@ def _check(profile: Profile) -> Evidence:
     evidence = judge_boundary(profile)
     if evidence.outcome is not Outcome.consistent:
         return evidence
-    verdicts = [end for rank in _TRAINED[profile] for end in _ends_around_planted(rank)]
+    trained = judge_trained([plant_in_common_size(rank, planting_threshold(rank) - 1) for rank in _TRAINED[profile]])
+    assert isinstance(evidence.measured, dict)
+    assert isinstance(trained.measured, dict)
+    return evidence._replace(outcome=trained.outcome, measured=evidence.measured | trained.measured)
+
+
+def plant_in_common_size(rank: int, num_samples: int) -> Planted:
+    """A planted point as those of the largest rank are, so that all ranks are one program."""
+    most = _RANKS[-1]
+    planted = plant_spurious_minimum(rank, num_samples, seed=0, excess=1e-2, shape=(most + 3, most + 4))
+    return planted._replace(problem=pad_samples(planted.problem, planting_threshold(most)))
+
+
+def judge_trained(instances: Sequence[Planted]) -> Evidence:
+    """Where LoRA ends from starts around planted points: nowhere strict above the optimum.
+
+    Inapplicable where r(r+3)/2 ≤ d, or to a perturbed problem.
+    """
+    verdicts: list[Endpoint] = []
+    for problem, u, v in instances:
+        rank = u.shape[1]
+        if problem.perturbation is not None or rank < sharp_landscape_rank(span_dimension(problem)):
+            return INAPPLICABLE
+        rng = np.random.default_rng(0)
+        left, right = (x + 1e-2 * rng.standard_normal((_STARTS, *x.shape)) for x in (u, v))
+        ends = find_endpoints(problem, rank, jax.random.key(0), starts=_STARTS, initial=(left, right))
+        verdicts += judge_endpoints(problem, ends).kinds
     strict = sum(verdict in (Endpoint.spurious, Endpoint.rank_limited) for verdict in verdicts)
     unfinished = sum(verdict in (Endpoint.unconverged, Endpoint.inconclusive) for verdict in verdicts)
     outcome = Outcome.refuted if strict else Outcome.inconclusive if unfinished else Outcome.consistent
-    assert isinstance(evidence.measured, dict)
-    trained = {"strict_endpoints_below": float(strict), "endpoints_below": float(len(verdicts))}
-    return evidence._replace(outcome=outcome, measured=evidence.measured | trained)
-
-
-def _ends_around_planted(rank: int) -> list[Endpoint]:
-    """Classes of the ends of LoRA, one sample below the boundary, from starts around a planted point."""
-    problem, u, v = plant_spurious_minimum(rank, planting_threshold(rank) - 1, seed=0, excess=1e-2)
-    rng = np.random.default_rng(0)
-    left, right = (x + 1e-2 * rng.standard_normal((_STARTS, *x.shape)) for x in (u, v))
-    ends = find_endpoints(problem, rank, jax.random.key(0), starts=_STARTS, initial=(left, right))
-    reports = classify_endpoints(problem, ends.u, ends.v, solution=solve(problem))
-    return [report.endpoint for report in reports]
+    measured = {"strict_endpoints_below": float(strict), "endpoints_below": float(len(verdicts))}
+    return Evidence(outcome, {"strict_endpoints_below": 0.0}, measured, -float(strict))
 
 
 def judge_boundary(
@@ -148,7 +164,7 @@ claim = Claim(
     "d = r(r+3)/2 on they exist.",
     source="derived; compare Waldspurger & Waters 2020, O'Carroll et al. 2022; theory 2.1",
     label=Label.derived,
-    version=1,
+    version=2,
     check=_check,
     controls=(
         Control(
@@ -170,6 +186,11 @@ claim = Claim(
             "points that are not stationary",
             Outcome.inconclusive,
             lambda profile: judge_boundary(Profile.smoke, moved=1e-3),
+        ),
+        Control(
+            "LoRA trained at d = r(r+3)/2",
+            Outcome.inapplicable,
+            lambda profile: judge_trained([plant_in_common_size(2, planting_threshold(2))]),
         ),
     ),
 )

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ntklora.bench.jobs import JOBS, matmul_rates
 from ntklora.bench.record import Record
-from ntklora.cli.answer import OK, PARTIAL, Answer, Mistake
+from ntklora.cli.answer import INTERRUPTED, OK, PARTIAL, Answer, Mistake
 from ntklora.cli.commands import Bench
 from ntklora.sweeps.catalogue import named
 from ntklora.sweeps.failure import describe_failure
@@ -23,7 +23,10 @@ _WIDE = 200  # characters of the table where there is no terminal to ask
 
 
 def run(options: Bench) -> Answer:
-    """Run the named jobs, all of them when none is named. No time fails; a job that breaks is named."""
+    """Run the named jobs, all of them when none is named. No time fails; a job that breaks is named.
+
+    Ctrl-C ends the run; what was measured until then is the answer.
+    """
     try:
         jobs = {name: named(JOBS, name, "job") for name in options.jobs or JOBS}
     except ValueError as error:
@@ -31,23 +34,32 @@ def run(options: Bench) -> Answer:
     # Compile seconds are part of the answer: programs kept from an earlier process would hide them.
     jax.config.update("jax_enable_compilation_cache", False)
     rates = matmul_rates(options.quick)
+    cases = [(name, case) for name, job in jobs.items() for case in job(options.quick)]
     records: list[Record] = []
     failed: dict[str, str] = {}
-    with show_progress("bench", len(jobs), "jobs") as advance:
-        for name, job in jobs.items():
+    interrupted = False
+    with show_progress("bench", len(cases), "cases") as advance:
+        for name, case in cases:
+            broken = False
             try:
-                records += job(options.quick)
-            except Exception as error:  # one job that breaks must not take the others with it
-                failed[name] = describe_failure(error)
-            advance(name in failed)
+                records += case()
+            except KeyboardInterrupt:
+                interrupted = True
+                break
+            except Exception as error:  # one case that breaks must not take the others with it
+                broken = True
+                failed.setdefault(name, describe_failure(error))
+            advance(broken)
     document = {
         "quick": options.quick,
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "matmul_gflops": rates,
         "records": [record._asdict() for record in records],
         "failed": failed,
+        "interrupted": interrupted,
     }
-    return Answer(PARTIAL if failed else OK, document, lambda: _show(records, rates, failed))
+    status = INTERRUPTED if interrupted else PARTIAL if failed else OK
+    return Answer(status, document, lambda: _show(records, rates, failed))
 
 
 def _show(records: Sequence[Record], rates: Mapping[str, float], failed: Mapping[str, str]) -> None:

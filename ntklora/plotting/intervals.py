@@ -58,3 +58,50 @@ def median_interval(values: Sequence[float]) -> Interval:
     draws = np.random.default_rng(_SEED).integers(0, array.size, (RESAMPLES, array.size))
     low, high = np.quantile(np.median(array[draws], axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(np.median(array)), float(high))
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean with Student's interval, `mean ± t · sd/√n`: for independent values that are roughly normal.
+
+    One value says nothing of its spread: the ends are infinite then. Errors: `ValueError` for no values.
+
+    >>> low, mean, high = mean_interval([1.0, 2.0, 3.0])
+    >>> mean, round(high - mean, 3) == round(4.302653 / 3**0.5, 3) == round(mean - low, 3)
+    (2.0, True)
+    """
+    from scipy.special import stdtrit
+
+    if not len(values):
+        raise ValueError("mean_interval needs at least one value")
+    array = np.asarray(values, float)
+    mean = float(array.mean())
+    if array.size == 1:
+        return Interval(-np.inf, mean, np.inf)
+    reach = float(stdtrit(array.size - 1, (1 + LEVEL) / 2) * array.std(ddof=1) / np.sqrt(array.size))
+    return Interval(mean - reach, mean, mean + reach)
+
+
+class Line(NamedTuple):
+    """`y = intercept + slope · x`."""
+
+    slope: float
+    intercept: float
+
+
+def log_line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """The least-squares line of log y against log x; its slope is the exponent of a power law.
+
+    Errors: `ValueError` for fewer than two different x, or a value that is not positive.
+
+    >>> slope, intercept = log_line([1.0, 10.0, 100.0], [3.0, 0.3, 0.03])
+    >>> round(slope, 12), round(float(np.exp(intercept)), 12)
+    (-1.0, 3.0)
+    """
+    if len(set(x)) < 2 or min(x) <= 0 or min(y) <= 0:
+        raise ValueError(
+            f"log_line needs positive values at two different x at least, got x = {list(x)}, y = {list(y)}"
+        )
+    across, up = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
+    centred = across - across.mean()
+    slope = float((centred * up).sum() / (centred**2).sum())
+    return Line(slope, float(up.mean() - slope * across.mean()))

@@ -4,6 +4,7 @@
   ask for, in exact integer arithmetic; and the count of parameters that typical instances are compared with.
 * `worst_case`: how much excess a strict spurious minimum can have for its curvature (T2-worst).
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
+* `dual_activations`: Gaussian expectations of ReLU and erf, the step of one layer of infinite width.
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
 * `statements`: the label of every statement, put behind its id wherever one is shown.
 

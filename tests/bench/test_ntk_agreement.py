@@ -16,7 +16,7 @@ SMALL = MLP((5, 6, 4, 3), parametrization=Parametrization.standard)
 @pytest.mark.parametrize("trace", [False, True])
 def test_every_kernel_is_the_same(monkeypatch, trace):
     monkeypatch.setitem(ntk.NETWORKS, "mlp", (SMALL, (5,)))
-    monkeypatch.setattr(ntk, "_PEAK_SIDE", 8)
+    monkeypatch.setattr("ntklora.bench.measure.PEAK_SIDE", 8)
     by_hand, plain = ntk.compare("mlp", 4, "float64", trace=trace, repeats=1)
     for record in (by_hand, plain):
         assert float(record.note.split(" apart")[0].split()[-1]) < 1e-14
@@ -27,7 +27,7 @@ def test_every_kernel_is_the_same(monkeypatch, trace):
 
 def test_a_baseline_too_large_is_named(monkeypatch):
     monkeypatch.setitem(ntk.NETWORKS, "mlp", (SMALL, (5,)))
-    monkeypatch.setattr(ntk, "_PEAK_SIDE", 8)
+    monkeypatch.setattr("ntklora.bench.measure.PEAK_SIDE", 8)
     monkeypatch.setattr(ntk, "memory_allowance", lambda: 2**10)
     (only,) = ntk.compare("mlp", 4, "float32", repeats=1)
     assert only.baseline == "layerwise code"
@@ -36,7 +36,7 @@ def test_a_baseline_too_large_is_named(monkeypatch):
 
 def test_float64_switched_off_is_refused():
     with jax.enable_x64(False), pytest.raises(ValueError, match="float64 is switched off"):
-        ntk.bench_ntk(repeats=1)
+        ntk.ntk_cases(repeats=1)
 
 
 def test_operations_by_hand():

@@ -1,7 +1,5 @@
 """`ntklora bench`: every job gives rows, in strict JSON and as a table; what it cannot do is said."""
 
-import pytest
-
 from ntklora.bench.jobs import JOBS
 from ntklora.bench.record import Record
 from tests.cli.run import command, main_here
@@ -25,19 +23,31 @@ def test_an_unknown_job_names_the_nearest(capsys):
     assert "did you mean 'training'" in done.err
 
 
-@pytest.fixture
-def broken(monkeypatch):
-    def break_down(quick):
+def give_a_row():
+    return [Record("training", "the case", "the baseline", 1.0, 2.0, 2.0, 0.0, 0.0, None, None, None, "the note")]
+
+
+def test_a_job_that_breaks_is_named_and_the_others_are_shown(capsys, monkeypatch):
+    def break_down():
         raise MemoryError("no room for the baseline")
 
-    def give_a_row(quick):
-        return [Record("training", "the case", "the baseline", 1.0, 2.0, 2.0, 0.0, 0.0, None, None, None, "the note")]
-
-    monkeypatch.setattr("ntklora.cli.bench.JOBS", {"training": give_a_row, "ntk": break_down})
-
-
-def test_a_job_that_breaks_is_named_and_the_others_are_shown(capsys, broken):
+    jobs = {"training": lambda quick: [break_down, give_a_row], "ntk": lambda quick: [break_down]}
+    monkeypatch.setattr("ntklora.cli.bench.JOBS", jobs)
     done = main_here(capsys, "bench", "--quick")
     assert done.status == 3
-    assert "ntk failed: MemoryError: no room for the baseline" in done.out
+    for name in jobs:
+        assert f"{name} failed: MemoryError: no room for the baseline" in done.out
     assert "the case" in done.out
+    assert "bench: 3/3 cases, 2 failed" in done.err
+
+
+def test_after_an_interruption_what_was_measured_is_shown(capsys, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    jobs = {"training": lambda quick: [give_a_row, interrupt], "ntk": lambda quick: [give_a_row]}
+    monkeypatch.setattr("ntklora.cli.bench.JOBS", jobs)
+    done = main_here(capsys, "bench", "--quick", "--json")
+    assert done.status == 130
+    assert done.document["interrupted"]
+    assert [record["case"] for record in done.document["records"]] == ["the case"]

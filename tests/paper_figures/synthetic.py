@@ -110,6 +110,15 @@ def loud_row(cell):
     return {**counts, "unconverged": 0, "inconclusive": 0, **known, **ends, **sizes}
 
 
+def width_row(cell):
+    """Distances that fall as one over the root of the width, roughly; the limit's ranks from 512 on."""
+    size = 2 * cell["width"] ** (0.02 * (-1) ** cell["seed"] - 0.5)
+    changes = dict.fromkeys(("kernel_distance", "lam_max_change", "primal_change", "output_distance"), size)
+    narrow = int(cell["width"] < 512)
+    ranks = {"total_rank": 2 + narrow, "limit_rank": 2, "rank_difference": narrow, "pataki_rank": 7}
+    return {**changes, "cross_share": size, "primal": 0.2 * (1 + size), **ranks, "gap": 1e-12}
+
+
 def steps_row(cell):
     """Every run arrives at twice the steps of 1e-3, sooner at a smaller rank; rank 1 does not hold the optimum."""
     kn = cell["num_samples"] * (2 if cell["loss"] == "cross_entropy" else 1)
@@ -153,6 +162,7 @@ def plateau_row(cell):
 
 
 ROWS = {
+    "infinite_width": width_row,
     "plateaus": plateau_row,
     "steps_to_optimum": steps_row,
     "loud_minima": loud_row,

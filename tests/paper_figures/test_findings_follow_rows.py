@@ -13,6 +13,7 @@ from tests.paper_figures.synthetic import (
     preheating_row,
     rank_row,
     steps_row,
+    width_row,
 )
 
 
@@ -193,6 +194,37 @@ def test_loud_minima_tell_the_typical_instance_from_the_planted_one():
 
     assert "none was met" in say("loud_minima", loud_row)
     assert "were met" in say("loud_minima", spurious_everywhere)
+
+
+def test_infinite_width_says_whether_and_how_fast_it_is_approached():
+    def powered(exponent):
+        def row(cell):
+            made = width_row(cell)
+            return {**made, "kernel_distance": made["kernel_distance"] * (cell["width"] / 64) ** (exponent + 0.5)}
+
+        return say("infinite_width", row, Profile.default)
+
+    assert "falling as means over units do [derived: n^-0.5]: kernel" in powered(-0.5)
+    assert "falling faster than means over units: kernel" in powered(-1.0)
+    assert "falling more slowly than means over units: kernel" in powered(-0.2)
+    assert "rising, against the limit: kernel" in powered(0.3)
+
+
+def test_infinite_width_says_on_which_side_the_optimum_lies():
+    def turned(cell):
+        made = width_row(cell)
+        return {**made, "primal_change": -made["primal_change"]}
+
+    assert "the optimum lies 25% above its limit at the first" in say("infinite_width", width_row, Profile.default)
+    assert "the optimum lies 25% below its limit at the first" in say("infinite_width", turned, Profile.default)
+
+
+def test_infinite_width_counts_the_networks_with_the_limits_ranks():
+    def never(cell):
+        return {**width_row(cell), "rank_difference": 1}
+
+    assert "the limit's rank in 16 of 16 networks" in say("infinite_width", width_row, Profile.default)
+    assert "the limit's rank in 0 of 16 networks" in say("infinite_width", never, Profile.default)
 
 
 def test_steps_say_who_arrives_whether_rank_helps_and_what_the_tail_contradicts():
