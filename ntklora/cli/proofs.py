@@ -62,7 +62,9 @@ def show_proofs(console: Console, proofs: Sequence[CaseProof]) -> None:
             _place(proof),
             "" if proof.curvature is None else f"≥ {_down(proof.curvature, 4)}",
             f"{_shown(proof.objective)}\n{_shown(proof.better)}",
-            _shown(proof.excess),
+            ""
+            if proof.relative_excess is None
+            else f"{_shown(proof.excess)}\n≥ {_down(proof.relative_excess.lower, 4)} F",
             f"{said}\n{proof.message}",
         )
     console.print(table)
@@ -90,6 +92,7 @@ def _record(each: CaseProof) -> dict[str, Any]:
         "objective": proof.objective,
         "better": proof.better,
         "excess": proof.excess,
+        "relative_excess": proof.relative_excess,
     }
 
 

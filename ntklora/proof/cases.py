@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ntklora.instances.planted import Planted, plant_spurious_minimum, plant_tight_optimum
+from ntklora.instances.worst_case import WorstMinimum, plant_worst_minimum
 from ntklora.problem.problem import Problem
 from ntklora.proof.spurious import Proof, Verdict, prove_spurious_minimum
 from ntklora.theory.ranks import planting_threshold
@@ -20,12 +21,16 @@ _PLANTED = ((1, 16, 1.0), (2, 49, 0.1), (3, 0, 0.1), (4, 4, 0.01), (5, 3, 0.01))
 _BELOW = (1, 2, 3)  # ranks at which the same planting, one sample below the boundary, is a control
 
 
+_WORST_CURVATURE = 0.5  # relative, of the worst case: an excess of more than half of F goes with it
+_WORST_RANKS = (1, 2, 3, 4, 5)
+
+
 class Case(NamedTuple):
-    """A problem, a point of it, and the verdict that must come out."""
+    """A problem with a point of it, and the verdict that must come out."""
 
     name: str
     statement: str
-    plant: Callable[[], Planted]
+    plant: Callable[[], Planted | WorstMinimum]
     expected: Verdict
 
 
@@ -50,8 +55,8 @@ class CaseProof(NamedTuple):
 
 
 def spurious_cases() -> tuple[Case, ...]:
-    """One planted minimum for each rank, with as few samples as T2-strict allows [derived, theory 2.1]."""
-    return tuple(
+    """Two minima of each rank, on as few samples as T2-strict allows: planted, and the worst there is [derived]."""
+    planted = tuple(
         Case(
             f"planted r={rank}",
             f"LoRA of rank {rank} has a strict spurious minimum on N = r(r+3)/2 = {planting_threshold(rank)} samples",
@@ -60,6 +65,17 @@ def spurious_cases() -> tuple[Case, ...]:
         )
         for rank, seed, e in _PLANTED
     )
+    worst = tuple(
+        Case(
+            f"worst case r={rank}",
+            f"the same at rank {rank} on N = {planting_threshold(rank)} samples, in the closed form that attains the "
+            f"bound of T2-worst at relative curvature {_WORST_CURVATURE:g}",
+            partial(plant_worst_minimum, rank, curvature=_WORST_CURVATURE, seed=0),
+            Verdict.proved,
+        )
+        for rank in _WORST_RANKS
+    )
+    return planted + worst
 
 
 def control_cases() -> tuple[Case, ...]:
@@ -98,8 +114,10 @@ def control_cases() -> tuple[Case, ...]:
 
 def prove_case(case: Case) -> CaseProof:
     """Plant the case and try to prove it. Errors: `ValueError` unless JAX's x64 flag is on."""
-    problem, u, v = case.plant()
-    proof = prove_spurious_minimum(problem, u, v)
+    point = case.plant()
+    problem, u, v = point.problem, point.u, point.v
+    better = (point.better_u, point.better_v) if isinstance(point, WorstMinimum) else None
+    proof = prove_spurious_minimum(problem, u, v, better=better)
     return CaseProof(case, problem.num_samples, u.shape[1], _digest(problem.host()), proof)
 
 

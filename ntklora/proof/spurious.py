@@ -81,7 +81,8 @@ class Proof(NamedTuple):
 
     `radius` is that of the box around the stationary point and `moved` how far it lies from the point given, at most,
     each in the largest entry. `curvature` is a lower bound of the smallest curvature modulo gauge. `objective` encloses
-    F at the stationary point, `better` F at the exhibited point of rank at most r, `excess` their difference.
+    F at the stationary point, `better` F at the exhibited point of rank at most r, `excess` their difference,
+    `relative_excess` that over F at the stationary point.
     `u`, `v` are the stationary point rounded to float64.
     """
 
@@ -93,6 +94,7 @@ class Proof(NamedTuple):
     objective: Interval | None
     better: Interval | None
     excess: Interval | None
+    relative_excess: Interval | None
     u: np.ndarray
     v: np.ndarray
 
@@ -159,7 +161,7 @@ def _prove_minimum(problem: ExactProblem, q: np.ndarray, bits: int) -> _Minimum:
     def derivative(x: BallMatrix) -> BallMatrix:
         return hessian(problem, _matrix(x, shape)) + penalty
 
-    nothing = Proof(Verdict.not_enclosed, "", None, None, None, None, None, None, q[:m], q[m:])
+    nothing = Proof(Verdict.not_enclosed, "", None, None, None, None, None, None, None, q[:m], q[m:])
     box = enclose_zero(system, derivative, start, bits=bits)
     if box is None or not magnitude(box - start) <= REACH * magnitude(start):
         return _Minimum(_ended(nothing, Verdict.not_enclosed), None)
@@ -183,6 +185,7 @@ def _compare(found: _Minimum, better: Ball) -> Proof:
     """Step 3."""
     excess = found.objective - better
     proof = found.proof._replace(better=outward(better), excess=outward(excess))
+    proof = proof._replace(relative_excess=outward(excess / found.objective))
     return _ended(proof, Verdict.proved if excess > 0 else Verdict.not_lower)
 
 

@@ -13,7 +13,7 @@ from tests.cli.run import ROOT, main_here
 from tests.cli.standing import stand
 
 KEYS = {"name", "statement", "label", "rank", "num_samples", "data", "outcome", "reason", "radius", "moved"}
-KEYS |= {"curvature", "objective", "better", "excess"}
+KEYS |= {"curvature", "objective", "better", "excess", "relative_excess"}
 SHIPPED, CONTROLS = cases.spurious_cases()[:1], cases.control_cases()[:1]
 
 

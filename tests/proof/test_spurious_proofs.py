@@ -131,6 +131,16 @@ def test_a_shipped_case_is_proved_with_the_better_point_found_here():
     assert found.must_be_proved
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_worst_case_has_the_excess_of_its_formula(rank):
+    (case,) = (case for case in spurious_cases() if case.name == f"worst case r={rank}")
+    proof = prove_case(case).proof
+    assert proof.verdict is Verdict.proved
+    assert proof.relative_excess.lower == pytest.approx(nl.worst_excess(0.5), rel=1e-9)
+    # Its Hessian modulo gauge has the eigenvalues 2λ and hλ only, h = 4, λ = 0.1 (the decay of `plant_worst_minimum`).
+    assert proof.curvature == pytest.approx(0.2, rel=2e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", spurious_cases(), ids=lambda case: case.name)
 def test_every_shipped_case_is_proved(case):
