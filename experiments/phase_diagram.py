@@ -1,10 +1,15 @@
-"""Where does LoRA's landscape turn: a fine grid of ranks and sample sizes on matrices small enough to cross the border.
+"""Where does LoRA's landscape turn: a fine grid of ranks and sample sizes on matrices small enough to see it turn.
 
 One cell: one instance and one rank; its random starts are trained to the end and judged. Typical instances are Gaussian
-features with Gaussian targets, the setting of Park (arXiv 2605.03724), on 6×6, 8×8 and 5×9 matrices, where spurious
-minima are common: with and without weight decay, since the border is not the same. The worst case beside them are
-planted minima, with the excess e of ‖Γ‖_op over λ swept. Read: T2-strict [derived] forbids strict spurious minima for
-r(r+3)/2 > d, planting reaches that curve; typical instances turn at far smaller ranks.
+features, the setting of Park (arXiv 2605.03724, known by its abstract), with Gaussian targets, which no small rank
+fits: spurious minima need targets that are out of reach. On 6×6, 8×8 and 5×9 matrices they are common at sample sizes
+that a grid can afford. At λ = 0.01 λ_max shares are close to their limit as λ falls to 0 (on 6×6, a tenth of it gave
+little more). λ = 0 itself is another problem: the landscape turns where rank r can just interpolate the targets, while
+with weight decay it still has spurious minima there, interpolations of larger norm.
+
+The worst case beside them are planted minima, with the excess e of ‖Γ‖_op over λ swept. Read: T2-strict [derived]
+forbids strict spurious minima for r(r+3)/2 > d, planting reaches that curve; typical instances turn at far smaller
+ranks.
 
 Sample sizes share programs: samples that no feature sees are added up to a multiple of 16, which changes nothing.
 """

@@ -129,9 +129,10 @@ def _said_of(table: Table, fit: Record) -> str:
         said += f"; {', '.join(shapes)}"
     ranks = own("constant", "rank")
     for drift in own("drift") if len(ranks) > 1 else ():
-        verdict = "one C serves" if drift["estimate_low"] <= 0 <= drift["estimate_high"] else "no single C serves"
+        single = drift["estimate_low"] <= 0 <= drift["estimate_high"]
+        verdict = "one C serves all ranks" if single else "C drifts with the rank, so no single one serves"
         ends = " to ".join(f"{each['estimate']:.2f} at r = {each['rank']}" for each in (ranks[0], ranks[-1]))
-        said += f"; {verdict} all ranks: from {ends}, as r^{interval_in_words(drift, 'estimate')}"
+        said += f"; {verdict}: from {ends}, as r^{interval_in_words(drift, 'estimate')}"
     return f"{said}."
 
 
@@ -241,9 +242,10 @@ figure = Figure(
         "none. Above the solid curve T2 [paper] applies, r(r+1)/2 > KN, above the dashed one T2-strict [derived], "
         "r(r+3)/2 > d; coloured: the fitted count of parameters r(m+n) − r² = C·KN, an empirical law, with and "
         "without weight decay λ. Bottom: share of instances over that count; one C would make one curve of all. Bands: "
-        "C with its 95% interval (logistic regression of instances over log((r(m+n) − r²)/(KN)), half of them at C, "
-        "bootstrap over instances, counts below KN/2 left out); dotted: 1.35, Park (arXiv 2605.03724, known by its "
-        "abstract). Endpoints are those of a regularized Newton method: shares are its own, not gradient descent's."
+        "C with its 95% interval (half of the instances, by logistic regression over log((r(m+n) − r²)/(KN)), counts "
+        "below KN/2 left out; bootstrap over instances; an average over the grid where C drifts with r). Dotted: 1.35, "
+        "Park (arXiv 2605.03724, known by its abstract). Endpoints are those of a regularized Newton method: shares "
+        "are its own, not gradient descent's."
     ),
     experiments=("phase_diagram",),
     tabulate=tabulate,

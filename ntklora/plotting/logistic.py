@@ -15,17 +15,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ntklora.plotting.intervals import LEVEL, Interval
+from ntklora.plotting.intervals import LEVEL, RESAMPLES, Interval
 
-RESAMPLES = 1000
 _SEED = 0  # of the resampling: the same rows give the same bytes
-_STEPS = 60
-_CONVERGED = 1e-9
+_STEPS = 500
+_SETTLED = 1e-9  # of a step, as below
 _LONGEST = 5.0  # of a Newton step, in coefficients of standardized covariates
 
 
 class Regression(NamedTuple):
-    """Coefficients `theta (p,)`, and those of each resample, `resampled (RESAMPLES, p)`."""
+    """Coefficients `theta (p,)`, and those of `B ≤ RESAMPLES` resamples, `resampled (B, p)`."""
 
     theta: Float[np.ndarray, " p"]
     resampled: Float[np.ndarray, "B p"]
@@ -40,8 +39,8 @@ def regress_shares(
     """The regression of shares in [0, 1] (one per row, of an instance) on the covariates `x`, a constant among them.
 
     Rows of one group are drawn together; resamples keep the number of groups of every stratum (a point of the grid).
-    None where the rows are all successes or all failures, or more resamples than lie outside an interval: there is no
-    boundary between them then.
+    None where the rows, or more resamples than lie to one side of an interval, are all successes, all failures, or
+    without an estimate that settles: there is no boundary to speak of then.
     Errors: `ValueError` for shares outside [0, 1] or arrays of different lengths.
     """
     x, successes = np.asarray(x, np.float64), np.asarray(successes, np.float64)
@@ -58,11 +57,12 @@ def regress_shares(
         for row, weight in zip(rows, weights.T, strict=True):
             trials[:, np.ravel(place)[row]] += weight
             hits[:, np.ravel(place)[row]] += weight * successes[row]
-    mixed = (hits.sum(1) > 0) & (hits.sum(1) < trials.sum(1))
-    if mixed.mean() < (1 + LEVEL) / 2:
-        return None
     theta = _firth(points, hits, trials)
-    return Regression(theta[0], theta[1:])
+    settled = np.isfinite(theta).all(1)
+    shown = settled & (hits.sum(1) > 0) & (hits.sum(1) < trials.sum(1))
+    if not settled[0] or shown.mean() < (1 + LEVEL) / 2:
+        return None
+    return Regression(theta[0], theta[1:][settled[1:]])
 
 
 def _resampled(groups: np.ndarray, strata: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -76,24 +76,33 @@ def _resampled(groups: np.ndarray, strata: np.ndarray) -> Iterator[tuple[np.ndar
 
 
 def _firth(x: np.ndarray, hits: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """Roots of the modified score `Xᵀ(y − n p + h(1/2 − p))`, `h` the leverages, for every row of counts at once."""
+    """Roots of the modified score `Xᵀ(y − n p + h(1/2 − p))`, `h` the leverages, for every row of counts at once.
+
+    NaN where Fisher scoring did not settle.
+    """
+    from scipy.special import expit
+
     centre, spread = x.mean(0), x.std(0)
     constant = spread == 0
     scaled = np.where(constant, 1.0, (x - centre) / np.where(constant, 1.0, spread))
-    theta = np.zeros((len(hits), x.shape[1]))
+    size = x.shape[1]
+    products = (scaled[:, :, None] * scaled[:, None, :]).reshape(len(x), size * size)
+    theta = np.zeros((len(hits), size))
+    moving = np.arange(len(hits))
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-np.clip(theta @ scaled.T, -500, 500)))
-        w = trials * p * (1 - p)
-        information = np.einsum("bi,ip,iq->bpq", w, scaled, scaled)
-        information += 1e-12 * np.eye(x.shape[1])
-        inverse = np.linalg.inv(information)
-        leverage = w * np.einsum("ip,bpq,iq->bi", scaled, inverse, scaled)
-        score = (hits - trials * p + leverage * (0.5 - p)) @ scaled
+        n, y = trials[moving], hits[moving]
+        p = expit(theta[moving] @ scaled.T)
+        w = n * p * (1 - p)
+        inverse = np.linalg.inv((w @ products).reshape(-1, size, size))
+        leverage = w * (inverse.reshape(-1, size * size) @ products.T)
+        score = (y - n * p + leverage * (0.5 - p)) @ scaled
         step = np.einsum("bpq,bq->bp", inverse, score)
-        step *= np.minimum(1.0, _LONGEST / np.maximum(np.abs(step).max(1, keepdims=True), 1e-300))
-        theta += step
-        if np.abs(step).max() < _CONVERGED:
+        length = np.abs(step).max(1)
+        theta[moving] += step * np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))[:, None]
+        moving = moving[length > _SETTLED]
+        if not len(moving):
             break
+    theta[moving] = np.nan
     slopes = np.where(constant, 0.0, theta / np.where(constant, 1.0, spread))
     slopes[:, constant] = theta[:, constant] - (slopes @ centre)[:, None]
     return slopes

@@ -23,7 +23,7 @@ def drawn(rng, instances, slope=8.0):
 
 
 def test_the_interval_covers_the_truth_although_the_ranks_of_an_instance_share_its_luck():
-    rng, runs, covered = np.random.default_rng(0), 60, np.zeros(2)
+    rng, runs, covered = np.random.default_rng(0), 40, np.zeros(2)
     for _ in range(runs):
         regression = regress_shares(*drawn(rng, 12))
         for place, (top, truth) in enumerate(((0, np.log(CONSTANT)), (1, EXPONENT))):
