@@ -12,6 +12,7 @@ from scipy.optimize import linprog
 from ntklora.certificates.span import output_basis
 from ntklora.problem.losses import CrossEntropy, Logistic
 from ntklora.problem.problem import Problem
+from ntklora.problem.weighted import unweighted
 
 # Bound of the coordinates in the linear program; a separation that needs more is below what its rounding can see.
 _BOX = 1e4
@@ -28,6 +29,7 @@ def has_minimizer(problem: Problem) -> bool:
     >>> [has_minimizer(nl.Problem(op, np.zeros(2), np.array(y), "logistic", 0.0)) for y in ([1.0, 1.0], [1.0, -1.0])]
     [False, True]
     """
+    problem = unweighted(problem)
     if problem.lam > 0 or not isinstance(problem.loss, Logistic | CrossEntropy):
         return True
     margins = _margins(problem.host())

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ntklora.problem.losses import CrossEntropy
 from ntklora.problem.problem import Problem
 from ntklora.tangent.blocks import Block
 from ntklora.tangent.reduction import reduce_operator
@@ -30,7 +29,7 @@ def output_basis(problem: Problem) -> np.ndarray:
     # R with A Aᵀ = R Rᵀ, one slab of columns after the other: forming A Aᵀ itself would lose half of the digits.
     factor, width = np.zeros((n * k, 0)), 0
     for slab in (slab for block in op.blocks.values() for slab in _slabs(block)):
-        seen = slab - slab.mean(1, keepdims=True) if isinstance(problem.loss, CrossEntropy) else slab
+        seen = slab - slab.mean(1, keepdims=True) if problem.loss.shift_invariant else slab
         columns = np.concatenate([factor, seen.reshape(n * k, -1)], 1)
         factor = columns if columns.shape[1] <= n * k else np.asarray(np.linalg.qr(columns.T, mode="r")).T
         width += slab.shape[2]

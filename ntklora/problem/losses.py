@@ -29,6 +29,7 @@ class Loss(Module):
     name: ClassVar[str]
     smoothness: ClassVar[float]  # Lipschitz constant of the gradient in z
     lipschitz: ClassVar[float]  # Lipschitz constant of the loss in z (inf if none)
+    shift_invariant: ClassVar[bool] = False  # whether a shift common to all outputs of a sample changes nothing
 
     @abc.abstractmethod
     def encode(self, y: Array, num_samples: int, num_outputs: int) -> Array:
@@ -158,6 +159,7 @@ class CrossEntropy(Loss):
     """
 
     name: ClassVar[str] = "cross_entropy"
+    shift_invariant: ClassVar[bool] = True
     smoothness: ClassVar[float] = 0.5
     lipschitz: ClassVar[float] = float(np.sqrt(2.0))
 

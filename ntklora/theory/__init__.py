@@ -3,6 +3,7 @@
 * `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
   ask for, in exact integer arithmetic; and the count of parameters that typical instances are compared with.
 * `worst_case`: how much excess a strict spurious minimum can have for its curvature (T2-worst).
+* `generalization`: the excess risk of the minimizer on the population (T3).
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
 * `dual_activations`: Gaussian expectations of ReLU and erf, the step of one layer of infinite width.
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
@@ -11,6 +12,9 @@
 Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
 """
 
+from ntklora.theory.generalization import BEST_KAPPA as BEST_KAPPA
+from ntklora.theory.generalization import deviation_constant as deviation_constant
+from ntklora.theory.generalization import excess_risk_bound as excess_risk_bound
 from ntklora.theory.kkr import loud_ratio as loud_ratio
 from ntklora.theory.kkr import norm_bound as norm_bound
 from ntklora.theory.ranks import counting_rank as counting_rank
