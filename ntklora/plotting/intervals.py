@@ -105,3 +105,24 @@ def log_line(x: Sequence[float], y: Sequence[float]) -> Line:
     centred = across - across.mean()
     slope = float((centred * up).sum() / (centred**2).sum())
     return Line(slope, float(up.mean() - slope * across.mean()))
+
+
+def slope_interval(x: Sequence[float], samples: Sequence[Sequence[float]]) -> Interval:
+    """Least-squares slope of `log median(samples[k])` against `log x[k]`, percentile bootstrap within each sample.
+
+    The interval is that of the draws; how well a power law fits is not in it. Errors: `ValueError` as for `log_line`,
+    and where a sample is missing or empty.
+
+    >>> slope_interval([1.0, 10.0, 100.0], [[2.0, 2.0], [0.2, 0.2], [0.02, 0.02]]).value.__round__(9)
+    -1.0
+    """
+    if len(x) != len(samples) or any(min(values, default=0.0) <= 0 for values in samples):
+        raise ValueError("slope_interval needs a sample of positive values for every x")
+    rng = np.random.default_rng(_SEED)
+    resampled = [
+        np.median(np.asarray(values, float)[rng.integers(0, len(values), (RESAMPLES, len(values)))], axis=1)
+        for values in samples
+    ]
+    slopes = [log_line(x, list(medians)).slope for medians in zip(*resampled, strict=True)]
+    low, high = np.quantile(slopes, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), log_line(x, [float(np.median(values)) for values in samples]).slope, float(high))

@@ -100,6 +100,18 @@ def preheating_row(cell):
     return {**row, **levels, "bound": mean if cell["start"] == "preheated" else None}
 
 
+def generalization_row(cell):
+    """Excess as 1/N, a bound ten times as large at N = 1000 that falls as 1/√N; violated once c is divided by 1000."""
+    draws, size = cell["draws"], cell["num_samples"]
+    middle = 300.0 / size
+    excess = [middle * (1 + 0.1 * (draw / draws - 0.5)) for draw in range(draws)]
+    bound = 10 * 0.3 * (1000 / size) ** 0.5 / cell["shrink"]
+    violations = draws if bound < middle else 0
+    counts = {"violations": violations, "beyond_two_lambda": 0, "zero": 0, "largest_rank": 1, "span_dimension": 20}
+    lora = {"certified": draws, "risk_difference": 1e-15} if cell["rank"] else {}
+    return {"excess": excess, "bound": bound, **counts, "norm": 4.0, "trivial": 0.7, "largest_gap": 1e-12, **lora}
+
+
 def loud_row(cell):
     """A quarter of the starts from large scales end in a minimum as loud as it can be, none from small ones."""
     spurious = (cell["family"] == "planted" and cell["scale"] >= 1) * (cell["starts"] // 4)
@@ -165,6 +177,7 @@ ROWS = {
     "infinite_width": width_row,
     "plateaus": plateau_row,
     "steps_to_optimum": steps_row,
+    "generalization": generalization_row,
     "loud_minima": loud_row,
     "landscape": landscape_row,
     "phase_diagram": survey_row,

@@ -6,6 +6,7 @@ from ntklora.sweeps import Profile
 from ntklora.sweeps.catalogue import all_experiments, all_figures
 from tests.paper_figures.synthetic import (
     curve_row,
+    generalization_row,
     landscape_row,
     loud_row,
     path_row,
@@ -167,6 +168,38 @@ def test_preheating_says_gain_loss_and_null_case_as_they_come():
     turned = say("high_rank_preheating", inverted)
     assert "(a gain, against the null case)" in turned
     assert "(a loss)" in turned
+
+
+def test_generalization_refutes_t3_when_draws_exceed_the_bound():
+    def exceeding(cell):
+        return {**generalization_row(cell), "violations": cell["draws"] // 2}
+
+    assert "as T3 demands" in say("generalization", generalization_row)
+    assert "which refutes T3" in say("generalization", exceeding)
+
+
+def test_generalization_compares_rates():
+    def slow(cell):
+        row = generalization_row(cell)
+        return {**row, "excess": [value * (cell["num_samples"] / 1000) ** 0.5 for value in row["excess"]]}
+
+    assert "N^-1.000" in (said := say("generalization", generalization_row))
+    assert ", faster than the bound's" in said
+    assert "no faster than the bound's" in say("generalization", slow)
+
+
+def test_generalization_says_what_the_rank_does_and_where_the_constant_breaks():
+    def by_rank(cell):
+        row = generalization_row(cell)
+        return {**row, "risk_difference": 0.1} if cell["rank"] else row
+
+    said = say("generalization", generalization_row)
+    assert "the rank has no part in it" in said
+    assert "divided by 1,000" in said
+    assert "T3 fails" in said
+    assert "against T3" in say("generalization", by_rank)
+    unbroken = say("generalization", lambda cell: {**generalization_row(cell), "violations": 0})
+    assert "is not shown to fail" in unbroken
 
 
 def test_loud_minima_say_which_scales_fail():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from ntklora.plotting.intervals import LEVEL, median_interval, share_interval
+from ntklora.plotting.intervals import LEVEL, median_interval, share_interval, slope_interval
 
 
 @pytest.mark.parametrize("trials", [1, 7, 64])
@@ -48,3 +48,16 @@ def test_the_bootstrap_covers_the_median_about_as_often_as_it_says():
     intervals = [median_interval(rng.normal(size=41)) for _ in range(200)]
     covered = sum(low <= 0 <= high for low, _, high in intervals)
     assert covered >= binom.ppf(1e-4, 200, LEVEL - 0.02)  # the percentile bootstrap is a little short at 41 values
+
+
+def test_slope_interval_covers_the_exponent_of_noisy_power_laws():
+    rng, covered = np.random.default_rng(3), 0
+    x = [1.0, 10.0, 100.0, 1000.0]
+    for _ in range(60):
+        low, _, high = slope_interval(
+            x, [(3 * place**-0.7 * np.exp(0.3 * rng.normal(size=80))).tolist() for place in x]
+        )
+        covered += low <= -0.7 <= high
+    assert covered >= 50
+    with pytest.raises(ValueError, match="positive"):
+        slope_interval([1.0, 2.0], [[1.0], [-1.0]])

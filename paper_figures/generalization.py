@@ -1,0 +1,248 @@
+"""The excess risk of certified minimizers and of LoRA's endpoints against T3's bound, over the sample size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ntklora.plotting.intervals import LEVEL, share_interval, slope_interval
+from ntklora.plotting.style import BLUE, GREEN, GREY, INK, SMALLEST, VERMILION, new_drawing
+from ntklora.sweeps import Figure
+from ntklora.sweeps.figure import Rows, Table
+from ntklora.theory import landscape_rank
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+ETA = 0.05  # of the experiment's bound
+LOOKS = {1: (BLUE, "o"), 3: (VERMILION, "s")}
+# The same risk twice, by two algorithms: apart by less than this share of the smallest excess.
+SAME = 1e-3
+# Fitted where the minimizer is no longer nearly zero: the excess is below this share of that of doing nothing.
+TRAINED = 0.5
+
+
+def tabulate(rows: Mapping[str, Rows]) -> Table:
+    """One record per number of outputs, factor, rank and sample size; seeds are pooled, slopes are those of a curve."""
+    curves: dict[tuple[Any, ...], dict[int, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows["generalization"]:
+        curves[row["num_outputs"], row["shrink"], row["rank"]][row["num_samples"]].append(row)
+    return [record for key in sorted(curves) for record in _curve(key, curves[key])]
+
+
+def _curve(key: tuple[Any, ...], cells: Mapping[int, Sequence[Mapping[str, Any]]]) -> Table:
+    records = [_record(key, size, cells[size]) for size in sorted(cells)]
+    fitted = [record["num_samples"] for record in records if record["excess"] < TRAINED * record["trivial"]]
+    slopes: dict[str, float | None] = dict.fromkeys(("slope_low", "slope", "slope_high", "bound_slope"))
+    if len(fitted) > 1:
+        draws = [[value for row in cells[size] for value in row["excess"]] for size in fitted]
+        bounds = [[row["bound"] for row in cells[size]] for size in fitted]
+        slopes = dict(zip(("slope_low", "slope", "slope_high"), slope_interval(fitted, draws), strict=True))
+        slopes["bound_slope"] = slope_interval(fitted, bounds).value
+    return [{**record, **slopes} for record in records]
+
+
+def _record(key: tuple[Any, ...], size: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    draws = np.array([value for row in rows for value in row["excess"]])
+    violations = sum(row["violations"] for row in rows)
+    low, share, high = share_interval(violations, len(draws))
+    spread = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    apart = [row["risk_difference"] for row in rows if row["risk_difference"] is not None]
+    return {
+        **dict(zip(("num_outputs", "shrink", "rank"), key, strict=True)),
+        "num_samples": size,
+        "draws": len(draws),
+        "violations": violations,
+        "share": share,
+        "share_low": low,
+        "share_high": high,
+        "beyond_two_lambda": sum(row["beyond_two_lambda"] for row in rows),
+        "excess_low": float(spread[0]),
+        "excess": float(spread[1]),
+        "excess_high": float(spread[2]),
+        "bound": float(np.median([row["bound"] for row in rows])),
+        "looseness": min(row["bound"] / max(row["excess"]) for row in rows),
+        "trivial": float(np.median([row["trivial"] for row in rows])),
+        "largest_rank": max(row["largest_rank"] for row in rows),
+        "guaranteed_rank": landscape_rank(max(row["span_dimension"] for row in rows)),
+        "certified": sum(row["certified"] or 0 for row in rows),
+        "risk_difference": max(apart, default=None),
+    }
+
+
+def finding(table: Table) -> str:
+    """Whether the bound covers, how loose it is and grows, what the rank changes, and where the constant breaks."""
+    full = [record for record in table if record["shrink"] == 1 and record["rank"] == 0]
+    lora = [record for record in table if record["rank"] > 0]
+    shrunk = [record for record in table if record["shrink"] > 1]
+    parts = [_coverage(full), *_rates(full), _looseness(full)] if full else []
+    return " ".join([*parts, *([_ranks(lora)] if lora else []), *([_constant(shrunk)] if shrunk else [])])
+
+
+def _coverage(full: Table) -> str:
+    draws, violations = (sum(record[name] for record in full) for name in ("draws", "violations"))
+    interval = share_interval(violations, draws)
+    if interval.low > ETA:
+        verdict = f"which refutes T3 (at most {ETA:.0%})"
+    elif interval.high > ETA:
+        verdict = f"which does not settle whether it is at most {ETA:.0%}, as T3 demands"
+    else:
+        verdict = f"as T3 demands (at most {ETA:.0%})"
+    beyond = sum(record["beyond_two_lambda"] for record in full)
+    return (
+        f"T3's bound is exceeded in {violations:,} of {draws:,} draws (95% interval up to {interval.high:.2%}), "
+        f"{verdict}; 2 lambda |delta_true|_*, the form ascribed to JLR, in {beyond:,}."
+    )
+
+
+def _rates(full: Table) -> list[str]:
+    said = []
+    for outputs in sorted({record["num_outputs"] for record in full}):
+        record = next(record for record in full if record["num_outputs"] == outputs)
+        if record["slope"] is None:
+            continue
+        faster = "faster than" if record["slope_high"] < record["bound_slope"] else "no faster than"
+        said.append(
+            f"At K = {outputs} the excess risk goes as N^{record['slope']:.3f} [{record['slope_low']:.3f}, "
+            f"{record['slope_high']:.3f}], {faster} the bound's N^{record['bound_slope']:.2f}."
+        )
+    return said
+
+
+def _looseness(full: Table) -> str:
+    least, most = (pick(full, key=lambda record: record["looseness"]) for pick in (min, max))
+    parts = [
+        f"The worst draw stays {least['looseness']:,.1f} times below the bound at N = {least['num_samples']:,}, "
+        f"K = {least['num_outputs']}, and {most['looseness']:,.1f} times at N = {most['num_samples']:,}."
+    ]
+    for outputs in sorted({record["num_outputs"] for record in full}):
+        own = [record for record in full if record["num_outputs"] == outputs]
+        says = [record["num_samples"] for record in own if record["bound"] < record["trivial"]]
+        where = f"from N = {min(says):,} on" if says else "at no N shown"
+        parts.append(f"At K = {outputs} the bound says more than doing nothing does {where}.")
+    return " ".join(parts)
+
+
+def _ranks(lora: Table) -> str:
+    guaranteed = lora[0]["guaranteed_rank"]
+    above = [record for record in lora if record["rank"] >= guaranteed]
+    ranks = ", ".join(str(rank) for rank in sorted({record["rank"] for record in above}))
+    draws, certified = (sum(record[name] for record in above) for name in ("draws", "certified"))
+    apart = max((record["risk_difference"] or 0.0 for record in above), default=0.0)
+    scale = min((record["excess"] for record in above), default=1.0)
+    if not above:
+        return f"No rank from the guarantee's {guaranteed} on was trained."
+    same = "the rank has no part in it" if apart <= SAME * scale else "the rank changes the risk, against T3"
+    return (
+        f"LoRA at ranks {ranks} (T2's guarantee starts at {guaranteed}): {certified:,} of {draws:,} draws end "
+        f"certified global at every start, with a risk within {apart:.0e} of the minimizer's: {same}."
+    )
+
+
+def _constant(shrunk: Table) -> str:
+    """The smallest factor at which the share of violations is shown to exceed η."""
+    broken = min((record["shrink"] for record in shrunk if record["share_low"] > ETA), default=None)
+    held = [record["shrink"] for record in shrunk if broken is None or record["shrink"] < broken]
+    size = shrunk[0]["num_samples"]
+    if not held:
+        return f"With c divided by {broken:,.0f}, and lambda with it, T3 fails already (N = {size:,})."
+    still = f"With c divided by {max(held):,.0f}, and lambda with it, the bound is not shown to fail (N = {size:,})"
+    return f"{still}." if broken is None else f"{still}; divided by {broken:,.0f} it fails."
+
+
+def draw(table: Table) -> Drawing:
+    """Excess and bound over N; below, their ratio, and the share of violations as the constant is divided."""
+    drawing = new_drawing(3.7)
+    grid = drawing.add_gridspec(2, 2, height_ratios=(1.5, 1))
+    full = [record for record in table if record["shrink"] == 1 and record["rank"] == 0]
+    lora = [record for record in table if record["rank"] > 0]
+    shrunk = [record for record in table if record["rank"] == 0 and record["num_outputs"] == 1]
+    _risks(drawing.add_subplot(grid[0, :]), full, lora)
+    _ratio(drawing.add_subplot(grid[1, 0]), full)
+    _violations(drawing.add_subplot(grid[1, 1]), shrunk)
+    return drawing
+
+
+def _risks(axes: Axes, full: Table, lora: Table) -> None:
+    for outputs in sorted({record["num_outputs"] for record in full}):
+        color, marker = LOOKS.get(outputs, (GREEN, "^"))
+        own = [record for record in full if record["num_outputs"] == outputs]
+        x = [record["num_samples"] for record in own]
+        axes.plot(x, [r["bound"] for r in own], color=color, linewidth=0.9, label=f"T3's bound, $K = {outputs}$")
+        _bars(axes, own, color, marker, f"excess risk, $K = {outputs}$", 1.0)
+    ranks = sorted({record["rank"] for record in lora})
+    for place, rank in enumerate(ranks):
+        own = [record for record in lora if record["rank"] == rank]
+        above = rank >= own[0]["guaranteed_rank"]
+        label = {0: "LoRA below the guarantee's rank", len(ranks) - 1: "LoRA from that rank on"}.get(place)
+        _bars(axes, own, GREEN if above else GREY, "+" if above else "x", label, 1.35 ** (place + 1))
+    for trivial in {record["trivial"] for record in full if record["num_outputs"] == 1} if full else ():
+        axes.axhline(trivial, color=INK, linewidth=0.6, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("samples $N$")
+    axes.set_ylabel("excess risk")
+    axes.legend(fontsize=SMALLEST, loc="lower left", ncols=1)
+
+
+def _bars(axes: Axes, records: Table, color: str, marker: str, label: str | None, shift: float) -> None:
+    y = [record["excess"] for record in records]
+    below = [record["excess"] - record["excess_low"] for record in records]
+    above = [record["excess_high"] - record["excess"] for record in records]
+    axes.errorbar(
+        [shift * record["num_samples"] for record in records], y, yerr=[below, above], color=color, marker=marker,
+        linestyle="none", elinewidth=0.7, capsize=1.2, capthick=0.6, markersize=3.5, label=label,
+    )  # fmt: skip
+
+
+def _ratio(axes: Axes, full: Table) -> None:
+    for outputs in sorted({record["num_outputs"] for record in full}):
+        color, marker = LOOKS.get(outputs, (GREEN, "^"))
+        own = [record for record in full if record["num_outputs"] == outputs]
+        x, y = [record["num_samples"] for record in own], [record["looseness"] for record in own]
+        axes.plot(x, y, color=color, marker=marker, markersize=3, linewidth=0.9)
+    axes.axhline(1.0, color=INK, linewidth=0.6)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("samples $N$")
+    axes.set_ylabel("bound / worst excess")
+
+
+def _violations(axes: Axes, shrunk: Table) -> None:
+    sizes = {record["num_samples"] for record in shrunk if record["shrink"] > 1}
+    own = [record for record in shrunk if record["num_samples"] in sizes]
+    y = [record["share"] for record in own]
+    below = [record["share"] - record["share_low"] for record in own]
+    above = [record["share_high"] - record["share"] for record in own]
+    axes.errorbar(
+        [record["shrink"] for record in own], y, yerr=[below, above], color=BLUE, marker="o", markersize=3,
+        linewidth=0.9, elinewidth=0.7, capsize=1.2, capthick=0.6,
+    )  # fmt: skip
+    axes.axhline(ETA, color=INK, linewidth=0.6)
+    axes.text(0.03, ETA + 0.02, r"$\eta$", transform=axes.get_yaxis_transform(), fontsize=SMALLEST, va="bottom")
+    axes.set_xscale("log")
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_xlabel("$c$ divided by")
+    axes.set_ylabel("share of violations")
+
+
+figure = Figure(
+    name="generalization",
+    title="Excess risk of the minimizer, and T3's bound",
+    caption=(
+        "Top: excess risk over the population's best, exactly, on finite populations with logistic (K = 1) and "
+        "cross-entropy (K = 3) loss: medians over draws of the training set with the central 95% of the draws, beside "
+        "T3's bound with eta = 0.05 and kappa = 1 + sqrt 2, and LoRA's endpoints on the first draws (a little to the "
+        "right, one column for each rank). Dotted: the excess of doing nothing, below which alone the bound says "
+        "something. Bottom left: the bound against the worst draw. Bottom right: share of draws beyond the bound when "
+        "its constant c, and lambda with it, is divided by a factor, at the smallest N; Clopper-Pearson intervals."
+    ),
+    experiments=("generalization",),
+    tabulate=tabulate,
+    draw=draw,
+    finding=finding,
+)
