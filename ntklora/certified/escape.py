@@ -47,13 +47,20 @@ def points_below(problem: Problem, points: list[Point], values: np.ndarray, slop
 def _groups(
     problem: Problem, points: list[Point], values: np.ndarray, slope: float
 ) -> Iterable[tuple[list[int], float]]:
-    """Positions of points at which `S` is not positive semidefinite, twins together, and how far they lie apart."""
+    """Positions of points at which `S` is not positive semidefinite, twins together, and how far they lie apart.
+
+    A twin of a point with `S ⪰ 0`, which is a global minimum, has nothing to gain beyond the level of twins.
+    """
     groups: list[tuple[np.ndarray, list[int], list[float]]] = []
+    optimal: list[np.ndarray] = []
     for position, point in enumerate(points):
+        signature = signature_of(values[position], *point)
+        if any(np.isfinite(distance(signature, first)) for first in optimal):
+            continue
         gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(*point)))
         if lowest_kkt_eigenvalue(problem, gammas) >= -_OPTIMAL * slope:
+            optimal.append(signature)
             continue
-        signature = signature_of(values[position], *point)
         for first, group, apart in groups:
             if np.isfinite(away := distance(signature, first)):
                 group.append(position)
