@@ -23,8 +23,9 @@ from ntklora.certified.optimum import Solution, solve
 from ntklora.claims.claim import INAPPLICABLE, Control, Evidence, Outcome, Profile
 from ntklora.instances.gaussian import gaussian_problem, random_perturbation
 from ntklora.instances.named import named_problem
-from ntklora.instances.planted import Planted, pad_samples, plant_spurious_minimum
+from ntklora.instances.planted import Planted, plant_spurious_minimum
 from ntklora.problem.objective import lam_max
+from ntklora.problem.padding import pad_samples
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
 from ntklora.theory.ranks import landscape_rank, planting_threshold, sharp_landscape_rank

@@ -21,7 +21,8 @@ from ntklora.certificates.stationary import is_stationary, point_at, units_of
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.landscape import judge_endpoints
 from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.instances.planted import Planted, pad_samples, plant_spurious_minimum
+from ntklora.instances.planted import Planted, plant_spurious_minimum
+from ntklora.problem.padding import pad_samples
 from ntklora.problem.problem import Problem
 from ntklora.theory.ranks import planting_threshold, sharp_landscape_rank
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ntklora.data.teacher_student import random_frame
-from ntklora.problem.losses import Squared
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
 from ntklora.theory.ranks import planting_threshold
@@ -105,21 +104,6 @@ def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[
     op = TangentOperator.from_dense(features[:, None])
     problem = Problem(op, np.zeros(len(features)), y, "squared", lam)
     return Planted(problem, u0 * np.sqrt(values), v0 * np.sqrt(values))
-
-
-def pad_samples(problem: Problem, num_samples: int) -> Problem:
-    """The same objective on more samples: `½(√c z − √c y)²/N' = ½(z − y)²/N` with `c = N'/N`, the others are zero.
-
-    So instances of many sizes share one compiled program. Errors: `ValueError` for another loss than the squared one,
-    or fewer samples than there are.
-    """
-    if not isinstance(problem.loss, Squared) or num_samples < problem.num_samples:
-        raise ValueError(f"expected squared loss and at least {problem.num_samples} samples, got {num_samples}")
-    root, more = np.sqrt(num_samples / problem.num_samples), num_samples - problem.num_samples
-    features = {name: root * np.pad(g, ((0, more), *[(0, 0)] * 3)) for name, g in _dense(problem).items()}
-    f0, y = (root * np.pad(x, ((0, more), (0, 0))) for x in (problem.f0, problem.y))
-    op = TangentOperator.from_dense(problem.op.like(features))
-    return Problem(op, f0, y, problem.loss, problem.lam, problem.perturbation)
 
 
 def _dense(problem: Problem) -> dict[str, np.ndarray]:

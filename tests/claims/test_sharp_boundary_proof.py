@@ -7,7 +7,7 @@ import scipy.linalg
 import ntklora as nl
 from ntklora.claims.perturbed_landscape import planted_landscape, planted_minimum
 from ntklora.instances.gaussian import random_perturbation
-from ntklora.instances.planted import pad_samples, plant_spurious_minimum, plant_spurious_valley
+from ntklora.instances.planted import plant_spurious_minimum, plant_spurious_valley
 from ntklora.problem.objective import dual_vector, factor_gradients, gradient_matrices, kkt_matrices
 from ntklora.theory.ranks import landscape_rank, planting_threshold
 from tests.certificates.dense_hessian import dense_hessian, projected_eigenvalues
@@ -111,18 +111,7 @@ def test_a_planted_valley_is_one_of_stationary_points_which_a_generic_perturbati
     assert projected_eigenvalues(problem, *at)[0] < -1e-6
 
 
-def test_padding_with_samples_leaves_the_objective_and_is_for_squared_loss_only():
-    planted = plant_spurious_minimum(2, 5, seed=0)
-    padded = pad_samples(planted.problem, 9)
-    rng = np.random.default_rng(0)
-    u, v = rng.standard_normal((5, 2)), rng.standard_normal((6, 2))
-    assert padded.num_samples == 9
-    assert float(nl.objective(padded, u, v)) == pytest.approx(float(nl.objective(planted.problem, u, v)), rel=1e-14)
-    assert nl.lam_max(padded) == pytest.approx(nl.lam_max(planted.problem), rel=1e-13)
-    with pytest.raises(ValueError, match="at least 5 samples"):
-        pad_samples(planted.problem, 4)
-    with pytest.raises(ValueError, match="squared loss"):
-        pad_samples(random_problem(0, "logistic", lam=0.1), 50)
+def test_a_valley_needs_two_columns():
     with pytest.raises(ValueError, match="rank >= 2"):
         plant_spurious_valley(1, seed=0)
 
