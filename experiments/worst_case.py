@@ -47,6 +47,8 @@ class Planting:
     """Curvature sought for each unit of excess. Random planting does not read it."""
     starts: int = 4
     """Random plantings that the search climbs from; the best end is the cell's. Only the search reads it."""
+    num_steps: int = 600
+    """Steps of the search."""
     seed: int = 0
     """Seed of the planting, or of the search's starts (others at each rank and number of samples)."""
 
@@ -82,7 +84,12 @@ def construct(planting: Planting):
     rank, seed = planting.rank, planting.seed
     if planting.mode == "adversarial":
         return nl.search_worst_minimum(
-            rank, planting.num_samples, seed=seed, balance=planting.balance, starts=planting.starts
+            rank,
+            planting.num_samples,
+            seed=seed,
+            balance=planting.balance,
+            starts=planting.starts,
+            steps=planting.num_steps,
         )
     if planting.num_samples != planting_threshold(rank):
         raise ValueError(
@@ -91,7 +98,7 @@ def construct(planting: Planting):
     return nl.plant_worst_minimum(rank, curvature=nl.balanced_curvature(planting.balance), seed=seed)
 
 
-def grids(ranks, sides, excesses, balances, random_seeds, search_seeds):
+def grids(ranks, sides, excesses, balances, random_seeds, search_seeds, num_steps=600):
     """For every rank the samples `r(r+3)/2 + side`, random and adversarial, and the closed form at r(r+3)/2."""
     for rank in ranks:
         boundary = planting_threshold(rank)
@@ -99,7 +106,7 @@ def grids(ranks, sides, excesses, balances, random_seeds, search_seeds):
         common = {"rank": rank, "num_samples": sizes}
         yield {"mode": "random", **common, "planted_excess": excesses, "seed": random_seeds}
         yield {"mode": "closed_form", "rank": rank, "num_samples": boundary, "balance": balances}
-        yield {"mode": "adversarial", **common, "balance": balances, "seed": search_seeds}
+        yield {"mode": "adversarial", **common, "balance": balances, "num_steps": num_steps, "seed": search_seeds}
 
 
 experiment = Experiment(
@@ -111,16 +118,19 @@ experiment = Experiment(
     profiles={
         Profile.smoke: tuple(grids((2,), (-1, 0), (1e-3,), (1.0,), (0, 1), (0,))),
         Profile.default: tuple(
-            grids((1, 2, 3, 4, 5), (-1, 0, 1), (1.0, 1e-1, 1e-2, 1e-3, 1e-4), (1.0, 0.1), tuple(range(6)), (0, 1))
+            grids(
+                (1, 2, 3, 4, 5), (-1, 0, 1), (1.0, 1e-1, 1e-2, 1e-3, 1e-4), (1.0, 0.3, 0.1, 0.03), tuple(range(6)), (0,)
+            )
         ),
         Profile.full: tuple(
             grids(
                 (1, 2, 3, 4, 5, 6),
                 (-2, -1, 0, 1, 2),
                 (1.0, 1e-1, 1e-2, 1e-3, 1e-4),
-                (10.0, 1.0, 0.3, 0.1, 0.03, 0.01),
+                (3.0, 1.0, 0.3, 0.1, 0.03),
                 tuple(range(200)),
-                tuple(range(8)),
+                tuple(range(4)),
+                num_steps=3000,
             )
         ),
     },

@@ -7,7 +7,15 @@ import numpy as np
 from ntklora.sweeps import Profile
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
-from ntklora.theory import landscape_rank, parameter_count, pataki_rank, planting_threshold, sharp_landscape_rank
+from ntklora.theory import (
+    balanced_curvature,
+    landscape_rank,
+    parameter_count,
+    pataki_rank,
+    planting_threshold,
+    sharp_landscape_rank,
+    worst_excess,
+)
 
 
 def store_rows(experiment, run, folder, profile=Profile.smoke):
@@ -173,7 +181,23 @@ def plateau_row(cell):
     }
 
 
+def worst_case_row(cell):
+    """Minima from r(r+3)/2 samples on: those searched for close to the bound, those planted at random far below."""
+    side = cell["num_samples"] - planting_threshold(cell["rank"])
+    kinds = dict.fromkeys(("global", "spurious", "rank_limited", "flat", "saddle", "unconverged", "inconclusive"), 0)
+    numbers = {"span_dimension": cell["num_samples"], "objective": 1.0, "gap": 0.5}
+    if side < 0:
+        curvature, excess, kind = (-1e-4, 1e-2, "saddle") if cell["mode"] == "random" else (0.0, 0.3, "flat")
+    elif cell["mode"] == "random":
+        curvature, excess, kind = 1e-5, 0.01 * cell["planted_excess"], "spurious"
+    else:
+        curvature = balanced_curvature(cell["balance"])
+        excess, kind = worst_excess(curvature) * (1.0 if cell["mode"] == "closed_form" else 0.99), "spurious"
+    return {**kinds, kind: 1, **numbers, "curvature": curvature, "excess": excess, "best_known": 1.0 - excess}
+
+
 ROWS = {
+    "worst_case": worst_case_row,
     "infinite_width": width_row,
     "plateaus": plateau_row,
     "steps_to_optimum": steps_row,
