@@ -27,7 +27,7 @@ def test_the_gram_of_its_features_is_the_limit_kernel(activation, targets):
 
 
 def test_optimum_and_endpoints_are_found_and_certified():
-    free = nl.infinite_width_problem(MODEL, X, Y, loss="squared", lam=0.0)
+    free = nl.infinite_width_problem(MODEL, X, Y, targets="hidden1/w", loss="squared", lam=0.0)
     problem = free.with_lam(0.02 * nl.lam_max(free))
     solution = nl.solve(problem)
     assert solution.status == nl.Status.certified
@@ -38,16 +38,16 @@ def test_optimum_and_endpoints_are_found_and_certified():
 
 
 def test_the_problem_of_a_wide_network_has_nearly_its_optimum():
-    free = nl.infinite_width_problem(MODEL, X, Y, loss="squared", lam=0.0)
+    free = nl.infinite_width_problem(MODEL, X, Y, targets="hidden1/w", loss="squared", lam=0.0)
     lam = 0.02 * nl.lam_max(free)
-    limit = nl.solve(nl.reduce_problem(free.with_lam(lam), padded=True).problem).primal
+    limit = nl.solve(free.with_lam(lam)).primal
     wide = MLP((5, 2048, 2048, 2))
     init = jax.jit(wide.init)
     ratios = []
     for seed in range(4):
-        op = nl.tangent_features(wide.apply, init(jax.random.key(seed)), X, targets="matrices")
-        problem = nl.Problem(op, np.zeros_like(Y), Y, "squared", lam)
-        ratios.append(nl.solve(nl.reduce_problem(problem, padded=True).problem).primal / limit)
+        op = nl.tangent_features(wide.apply, init(jax.random.key(seed)), X, targets="hidden1/w")
+        problem = nl.reduce_problem(nl.Problem(op, np.zeros_like(Y), Y, "squared", lam)).problem
+        ratios.append(nl.solve(problem).primal / limit)
     assert abs(np.mean(ratios) - 1) < 0.05
 
 
