@@ -239,6 +239,7 @@ experiment = Experiment(
         Profile.smoke: grids(("mlp",), (1, 6), (0,), steps=(4000, 2000)),
         Profile.default: (
             *grids(FAMILIES, RANKS, SEEDS, steps=(20_000, 5_000), others=6),
+            *grids(("mlp",), (1, 2, 4, 6, 16), SEEDS, steps=(20_000, 5_000), others=6, lam_ratio=0.01),
             *grids(
                 ("mlp",),
                 (1, 2, 4, 8, 16),

@@ -48,8 +48,8 @@ def tabulate(rows: Mapping[str, Rows]) -> Table:
 
 
 def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    family, loss, *numbers, method, rank = key
-    return loss != "squared", family_order(family), loss, *numbers, method != "lora", method, rank
+    family, loss, lam_ratio, num_samples, method, rank = key
+    return loss != "squared", family_order(family), loss, -lam_ratio, num_samples, method != "lora", method, rank
 
 
 def _record(key: tuple[Any, ...], rows: Rows) -> Mapping[str, Any]:
@@ -65,6 +65,7 @@ def _record(key: tuple[Any, ...], rows: Rows) -> Mapping[str, Any]:
     able = [row for row in rows if row["method"] != "lora" or row["rank"] >= row["optimal_rank"]]
     record["able"] = len(able)
     record["able_reached"] = sum(row["steps_fine"] is not None for row in able)
+    record["able_excess_max"] = max((row["excess"] for row in able if row["steps_fine"] is None), default=None)
     rated = [row for row in rows if row["tail_rate"] is not None and row["certified_rate"] is not None]
     shares = [row["tail_rate"] / row["certified_rate"] for row in rated]
     record |= {"rates": len(rated), "rate_share_min": min(shares, default=None)}
@@ -80,7 +81,7 @@ def _median(values: Sequence[float]) -> float | None:
 def finding(table: Table) -> str:
     """Who arrives, whether more rank is faster, and whether the tail has the certified rate."""
     lora = [record for record in table if record["method"] == "lora"]
-    return " ".join(sentence for sentence in (*_arrivals(lora), _slope(lora), _rates(lora)) if sentence)
+    return " ".join(sentence for sentence in (*_arrivals(lora), _slope(lora), _decays(lora), _rates(lora)) if sentence)
 
 
 def _arrivals(lora: Records) -> Iterator[str]:
@@ -96,6 +97,10 @@ def _arrivals(lora: Records) -> Iterator[str]:
             "At ranks that hold the certified optimum, gradient descent from LoRA's start comes within 1e-6 of it "
             f"{' and '.join(counts)}."
         )
+    late = [record["able_excess_max"] for record in lora if record["able_excess_max"] is not None]
+    if late:
+        caps = sorted({record["num_steps"] for record in lora})
+        yield f"The others were cut off after {caps[0]:,} steps or more, at most {max(late):.0e} above it."
     unable = _sum(lora, "seeds") - _sum(lora, "able")
     if unable:
         arrived = _sum(lora, "fine_reached") - _sum(lora, "able_reached")
@@ -113,11 +118,26 @@ def _slope(lora: Records) -> str:
         return ""
     faster = sum(factor < 1 for factor in factors)
     verdict = "More rank is faster" if 2 * faster > len(factors) else "More rank is not faster"
-    extremes = " to ".join(dict.fromkeys(f"{factor:.2g}" for factor in (min(factors), max(factors))))
     return (
         f"{verdict}: from the smallest rank at which every run arrives to the largest, the median number of steps to "
-        f"1e-6 falls in {faster} of {len(factors)} settings (by factors of {extremes})."
+        f"1e-6 falls in {faster} of {len(factors)} settings (by factors of {_range(factors)})."
     )
+
+
+def _decays(lora: Records) -> str:
+    """What a smaller weight decay costs: the tail's rate is at most about `2ηλ`."""
+    largest: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    factors = []
+    for record in lora:  # the largest decay of a family comes first
+        if record["rank"] >= record["guaranteed_rank"] and record["fine"] is not None:
+            key = (record["family"], record["loss"], record["num_samples"], record["rank"])
+            large = largest.setdefault(key, record)
+            if record is not large:
+                factors.append((large["lam_ratio"] / record["lam_ratio"], record["fine"] / large["fine"]))
+    if not factors:
+        return ""
+    smaller, longer = (_range([pair[side] for pair in factors]) for side in (0, 1))
+    return f"With the weight decay {smaller} times smaller the median number is {longer} times as large."
 
 
 def _rates(lora: Records) -> str:
@@ -140,6 +160,10 @@ def settings_of(records: Records) -> dict[tuple[Any, ...], list[Mapping[str, Any
     return groups
 
 
+def _range(values: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values))))
+
+
 def _sum(records: Records, name: str) -> int:
     return sum(record[name] for record in records)
 
@@ -156,7 +180,7 @@ def draw(table: Table) -> Drawing:
         _steps(axes, records)
     looks = ladder(len(settings))
     _rate_panel(grid.flat[len(settings)], list(settings.values()), looks)
-    _legend(drawing, looks, [_short(records[0]) for records in settings.values()])
+    _legend(drawing, looks, [f"{_short(first)}, {_decay(first)}" for first, *_ in settings.values()])
     return drawing
 
 
@@ -193,10 +217,8 @@ def _steps(axes: Axes, records: Records) -> None:
     axes.set_xlabel("rank $r$")
     axes.set_ylabel("steps")
     seeds = f"{first['seeds']} seed{'s' * (first['seeds'] > 1)}"
-    decay = f"$\\lambda = {first['lam_ratio']:g}\\,\\lambda_{{\\max}}$"
-    axes.set_title(
-        f"{_short(first)}, {seeds}\n$N = {first['num_samples']}$, $K = {first['num_outputs']}$, {decay}", fontsize=6.5
-    )
+    counts = f"$N = {first['num_samples']}$, $K = {first['num_outputs']}$"
+    axes.set_title(f"{_short(first)}, {seeds}\n{counts}, {_decay(first)}", fontsize=6.5)
 
 
 def _end(record: Mapping[str, Any], level: str, side: str, cap: float) -> float:
@@ -208,6 +230,10 @@ def _end(record: Mapping[str, Any], level: str, side: str, cap: float) -> float:
 def _short(record: Mapping[str, Any]) -> str:
     loss = "" if record["loss"] == "squared" else f" ({record['loss'].replace('_', '-')})"
     return family_name(record["family"]).removesuffix(" features") + loss
+
+
+def _decay(record: Mapping[str, Any]) -> str:
+    return f"$\\lambda = {record['lam_ratio']:g}\\,\\lambda_{{\\max}}$"
 
 
 def _rate_panel(axes: Axes, settings: Sequence[Records], looks: Sequence[Look]) -> None:

@@ -48,8 +48,8 @@ def tabulate(rows: Mapping[str, Rows]) -> Table:
 
 
 def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
-    family, loss, *numbers, method = key
-    return loss != "squared", family_order(family), loss, *numbers, list(METHODS).index(method)
+    family, loss, lam_ratio, num_samples, method = key
+    return loss != "squared", family_order(family), loss, -lam_ratio, num_samples, list(METHODS).index(method)
 
 
 def _record(key: tuple[Any, ...], rows: Rows) -> Mapping[str, Any]:
@@ -110,7 +110,7 @@ def _late(table: Table) -> Iterator[str]:
         if reached < runs:
             name = METHODS[method][1]
             worst = max(record["excess_max"] for record in records)
-            said = f"{name[0].upper()}{name[1:]} does not come within 1e-6 in {runs - reached} of {runs} runs"
+            said = f"{name[0].upper()}{name[1:]} is cut off before 1e-6 in {runs - reached} of {runs} runs"
             yield f"{said} (worst excess {worst:.0e})."
 
 
@@ -169,7 +169,8 @@ def _panel(axes: Axes, records: Records, methods: Sequence[str]) -> None:
     loss = "" if first["loss"] == "squared" else f" ({first['loss'].replace('_', '-')})"
     name = family_name(first["family"]).removesuffix(" features")
     seeds = f"{first['seeds']} seed{'s' * (first['seeds'] > 1)}"
-    axes.set_title(f"{name}{loss}\n$K = {first['num_outputs']}$, $r = {rank}$, {seeds}", fontsize=6.5)
+    decay = f"$\\lambda = {first['lam_ratio']:g}\\,\\lambda_{{\\max}}$"
+    axes.set_title(f"{name}{loss}, {seeds}\n$K = {first['num_outputs']}$, $r = {rank}$, {decay}", fontsize=6.5)
 
 
 def _legend(drawing: Drawing) -> None:

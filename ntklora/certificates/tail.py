@@ -7,8 +7,9 @@ Hessian by `1 − ηκ`, and the gauge directions do not matter. So for almost e
 
 At `P = 0`, `λ > 0` it cannot be large: `(uM, −vM)`, `M` symmetric, which unbalances the factors, is an eigenvector of
 eigenvalue `2λ`, because `Γv = −λu`, `Γᵀu = −λv` and the outputs stay; and with more columns than the rank `ρ` of the
-minimum, its top idle singular pair has the eigenvalue `λ − σ_{ρ+1}(Γ) ≤ λ`. Hence `μ ≤ 2λ`, beyond the rank `μ ≤ λ`:
-however large the rank, the last digits cost `1/(2ηλ)` steps for each factor e at least.
+minimum, `ρ < max(m, n)`, the top idle singular pair of `Γ` has the eigenvalue `λ − σ_{ρ+1}(Γ) ≤ λ` on a zero column.
+Hence `μ ≤ 2λ`, beyond the rank `μ ≤ λ`: however large the rank, each factor e of the last digits then costs about
+`1/(2ηλ)` steps at least.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from ntklora.problem.problem import Problem
 
 Array = Any
 Matrices = dict[str, Any]
+Point = tuple[Array | Matrices, Array | Matrices]  # (u, v) in the user's form
 
 # λ − ‖Γ‖ above −1e-7 of λ is rounding: the point is a global minimum.
 _NEGATIVE = 1e-7
@@ -38,7 +39,7 @@ class Saddle(NamedTuple):
 
 
 def lower_rank_saddles(problem: Problem, u: Array | Matrices, v: Array | Matrices, rank: int) -> list[Saddle]:
-    """Saddles of rank 0 to `rank` − 1 next to the points `u (S, m, r)`, `v (S, n, r)`, lowest rank first.
+    """Saddles of 0 to `rank` − 1 columns in every weight, in this order, next to points `u (S, m, r)`, `v (S, n, r)`.
 
     For each `k`, Newton's method starts at the points cut to their `k` longest principal columns and ends at
     stationary points that are no saddle among those of rank `k` (`find_endpoints`); each is listed once. Others, which
@@ -68,7 +69,7 @@ def lower_rank_saddles(problem: Problem, u: Array | Matrices, v: Array | Matrice
     return found
 
 
-def factor_distance(problem: Problem, one: tuple, other: tuple) -> float:
+def factor_distance(problem: Problem, one: Point, other: Point) -> float:
     """Distance of two points `(u, v)` modulo gauge, columns padded with zeros where one has fewer:
 
         min over O^l orthogonal of (Σ_l ‖Q^l − Q'^l O^l‖²)^{1/2},    with minimum ‖Q‖² + ‖Q'‖² − 2‖QᵀQ'‖_* [Procrustes]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ntklora as nl
+from ntklora.sweeps import Vmapped
 from ntklora.sweeps.catalogue import all_experiments
 
 EXPERIMENTS = all_experiments()
@@ -25,8 +26,8 @@ def data_and_start(name, monkeypatch, **changes):
     """The tangent features, targets and outputs of a cell, and the random numbers that it starts from."""
     experiment = EXPERIMENTS[name]
     parameters = experiment.parameters(**changes)
-    if name == "training_curves":
-        arrays, (problem, _) = experiment.run.prepare(parameters)
+    if isinstance(experiment.run, Vmapped):
+        arrays, (problem, *_) = experiment.run.prepare(parameters)
         (start,) = arrays["v"].values()
         return _data(problem), start[:, 0]
     names = names_in(experiment)
@@ -67,6 +68,8 @@ CELLS = {
     "landscape": ({"num_samples": 6}, "rank", (1, 2)),
     "phase_diagram": ({"num_samples": 6, "fan_out": 4, "fan_in": 5}, "rank", (1, 2)),
     "training_curves": ({"num_samples": 8}, "rank", (1, 2)),
+    "steps_to_optimum": ({"num_samples": 6, "family": "gaussian"}, "rank", (1, 2)),
+    "plateaus": ({"num_samples": 6, "family": "gaussian"}, "rank", (1, 2)),
     "high_rank_preheating": ({"preheat_rank": 8, "draws": 3, "preheat_steps": 2}, "preheat_rank", (8, 12)),
 }
 
