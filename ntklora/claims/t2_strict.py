@@ -7,7 +7,7 @@ them, all the more the smaller the excess `e` of `‖Γ‖_op` over `λ`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -57,20 +57,29 @@ def tally_planted(
     moved: float = 0.0,
     view: Callable[[Hessian], Hessian] = lambda h: h,
 ) -> Tally | None:
+    """The tally of planted points of the seeds `0 … draws − 1`; see `tally_points`."""
+    draws = draws if num_samples > 0 else 0  # there is nothing to plant on no samples
+    points = (plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess) for seed in range(draws))
+    return tally_points(points, moved=moved, view=view)
+
+
+def tally_points(
+    points: Iterable[Planted], *, moved: float = 0.0, view: Callable[[Hessian], Hessian] = lambda h: h
+) -> Tally | None:
     """Curvature modulo gauge of planted points; None when one is not stationary.
 
     Controls move the points by `moved` or look at another Hessian (`view`).
     """
-    strict = saddles = 0
+    strict = saddles = draws = 0
     clearance = np.inf
-    draws = draws if num_samples > 0 else 0  # there is nothing to plant on no samples
-    for seed in range(draws):
-        problem, us, vs = _host_point(plant_spurious_minimum(rank, num_samples, seed=seed, excess=excess), moved)
+    for planted in points:
+        problem, us, vs = _host_point(planted, moved)
         if not is_stationary(units_of(problem), point_at(problem, us, vs)):
             return None
         found = hessian_curvature(view(hessian(problem, us, vs)))
         strict += found.negative == found.zero == 0
         saddles += found.negative > 0
+        draws += 1
         clearance = min(clearance, -found.min_curvature / found.resolution - 1.0)
     return Tally(strict, saddles, draws, clearance)
 
@@ -123,11 +132,25 @@ def judge_boundary(
     profile: Profile, *, offset: int = 0, moved: float = 0.0, view: Callable[[Hessian], Hessian] = lambda h: h
 ) -> Evidence:
     """The boundary `N = r(r+3)/2 + offset`: no strict point below it, some at it, for every rank."""
+
+    def tally(rank: int, excess: float, later: int) -> Tally | None:
+        count = planting_threshold(rank) + offset - 1 + later
+        return tally_planted(rank, count, excess, _DRAWS[profile], moved=moved, view=view)
+
+    return judge_tallies(_RANKS, _EXCESS, tally)
+
+
+def judge_tallies(
+    ranks: Sequence[int], excesses: Sequence[float], tally: Callable[[int, float, int], Tally | None]
+) -> Evidence:
+    """No strict point below a boundary and some at it, at every rank for one excess or another.
+
+    `tally(rank, excess, later)` is that of the points one sample below (`later = 0`) or at the boundary (`1`).
+    """
     below, at, shares = [], [], {}
-    for rank in _RANKS:
-        for excess in _EXCESS:
-            n, draws = planting_threshold(rank) + offset, _DRAWS[profile]
-            pair = [tally_planted(rank, count, excess, draws, moved=moved, view=view) for count in (n - 1, n)]
+    for rank in ranks:
+        for excess in excesses:
+            pair = [tally(rank, excess, later) for later in (0, 1)]
             if pair[0] is None or pair[1] is None:
                 return Evidence(Outcome.inconclusive, None, None, None)
             below.append(pair[0])
@@ -136,7 +159,8 @@ def judge_boundary(
     strict_below = sum(tally.strict for tally in below)
     unresolved = sum(tally.draws - tally.strict - tally.saddles for tally in below)
     # One excess is enough for existence: the smallest is the easiest.
-    missing = sum(max(tally.strict for tally in at[k : k + len(_EXCESS)]) == 0 for k in range(0, len(at), len(_EXCESS)))
+    each = len(excesses)
+    missing = sum(max(tally.strict for tally in at[k : k + each]) == 0 for k in range(0, len(at), each))
     refuted = strict_below > 0 or missing > 0
     outcome = Outcome.refuted if refuted else Outcome.inconclusive if unresolved else Outcome.consistent
     margin = -float(strict_below + missing) if refuted else min(tally.clearance for tally in below)
@@ -154,7 +178,7 @@ def judge_boundary(
     )
 
 
-def _without_gauge(h: Hessian) -> Hessian:
+def without_gauge(h: Hessian) -> Hessian:
     """The Hessian with the gauge directions counted as directions of the landscape."""
     return h._replace(gauge=np.zeros((len(h.diagonal), 0)))
 
@@ -181,7 +205,7 @@ claim = Claim(
         Control(
             "gauge directions counted as curvature",
             Outcome.refuted,
-            lambda profile: judge_boundary(Profile.smoke, view=_without_gauge),
+            lambda profile: judge_boundary(Profile.smoke, view=without_gauge),
         ),
         Control(
             "points that are not stationary",

@@ -1,8 +1,8 @@
 """Planted instances: optimization problems whose landscape is known because it was built.
 
 `plant_spurious_minimum` is the counter-example that makes the boundary r(r+3)/2 exact, `plant_spurious_valley` the one
-that makes its perturbation necessary, `plant_tight_optimum` the one that makes the rank bound of T1 exact [all derived,
-theory §2 and §2.1].
+that makes its perturbation necessary, `plant_undecayed_minimum` the one at λ = 0, `plant_tight_optimum` the one that
+makes the rank bound of T1 exact [all derived, theory §2 and §2.1; T2-zero].
 """
 
 from __future__ import annotations
@@ -77,6 +77,38 @@ def plant_spurious_valley(
     return _plant(rank, planting_threshold(rank) - 1, seed, excess, shape, lam, radius, valley=True)
 
 
+def plant_undecayed_minimum(
+    rank: int, num_samples: int, *, seed: int, excess: float = 1e-3, shape: tuple[int, int] | None = None
+) -> Planted:
+    """At λ = 0 a stationary point that is not global, strict modulo gauge only if `num_samples > r·max(m, n)`.
+
+        δ0 = U S Vᵀ,   Γ0 = e W1 Σ W2ᵀ,   W1 ⟂ U, W2 ⟂ V of min(m, n) − r columns, Σ diagonal in [1/2, 1],
+
+    with Gaussian features without their part along `{W1 X (V√S)ᵀ + U√S Xᵀ W2ᵀ}`, the directions of positive curvature:
+    all that N samples give goes to the others. `G_N` and `y` as in `plant_spurious_minimum`. It is strict for generic
+    draws when N > r·max(m, n) and `excess` = e is below a threshold of the draw.
+
+    `shape` (m, n) is (r + 2, r + 3) unless given. Errors: `ValueError` when it does not exceed the rank on both sides,
+    and for counts or sizes that are not positive. Source: T2-zero [derived], `theory.ranks.undecayed_landscape_rank`.
+    """
+    m, n = shape or (rank + 2, rank + 3)
+    if min(m, n) <= rank or rank < 1:
+        raise ValueError(f"shape {(m, n)} must exceed rank {rank} on both sides, and rank must be at least 1")
+    if num_samples < 1 or excess <= 0:
+        raise ValueError(f"expected num_samples >= 1 and excess > 0; got {num_samples}, {excess}")
+    rng, short = np.random.default_rng(seed), min(m, n)
+    left, right = random_frame(m, short, rng), random_frame(n, short, rng)
+    roots = np.sqrt(rng.uniform(1.0, 2.0, rank))
+    u, v, w1, w2 = left[:, :rank] * roots, right[:, :rank] * roots, left[:, rank:], right[:, rank:]
+    gamma = excess * (w1 * rng.uniform(0.5, 1.0, short - rank)) @ w2.T
+    residuals = rng.choice([-1.0, 1.0], num_samples) * rng.uniform(0.5, 1.5, num_samples)
+    features = rng.standard_normal((num_samples, m, n))
+    along = np.einsum("ma,kmn,nr->kar", w1, features, v) + np.einsum("mr,kmn,na->kar", u, features, w2)
+    along /= 2 * roots**2
+    features -= np.einsum("ma,kar,nr->kmn", w1, along, v) + np.einsum("mr,kar,na->kmn", u, along, w2)
+    return Planted(_set_gradient(features, gamma, u @ v.T, residuals, 0.0), u, v)
+
+
 def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[int, int] | None = None) -> Planted:
     """The tight instance of T1: `N = r(r+1)/2`, a unique minimizer, of rank exactly r.
 
@@ -104,10 +136,6 @@ def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[
     op = TangentOperator.from_dense(features[:, None])
     problem = Problem(op, np.zeros(len(features)), y, "squared", lam)
     return Planted(problem, u0 * np.sqrt(values), v0 * np.sqrt(values))
-
-
-def _dense(problem: Problem) -> dict[str, np.ndarray]:
-    return problem.op.as_dict(problem.op.dense())
 
 
 def _plant(
@@ -154,6 +182,14 @@ def _stationary_problem(
     features = rng.standard_normal((count, *gamma.shape))
     if unseen is not None:
         features -= np.einsum("imn,mn->i", features, unseen)[:, None, None] * unseen
+    return _set_gradient(features, gamma, delta, residuals, lam)
+
+
+def _set_gradient(
+    features: np.ndarray, gamma: np.ndarray, delta: np.ndarray, residuals: np.ndarray, lam: float
+) -> Problem:
+    """Squared loss with these features, the last one replaced so that the gradient at `delta` is `gamma`."""
+    count = len(residuals)
     rest = np.einsum("i,imn->mn", residuals[:-1], features[:-1])
     features[-1] = (count * gamma - rest) / residuals[-1]
     y = np.einsum("imn,mn->i", features, delta) - residuals

@@ -1,7 +1,7 @@
 """Thresholds, bounds and closed forms: numbers in, numbers out; nothing here runs an algorithm.
 
-* `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict)
-  ask for, in exact integer arithmetic; and the count of parameters that typical instances are compared with.
+* `ranks`: which rank the existence theorem (T1) reaches and which rank the landscape theorems (T2, T2-prime, T2-strict,
+  T2-zero) ask for, in exact integer arithmetic; and the count of parameters that typical instances are compared with.
 * `worst_case`: how much excess a strict spurious minimum can have for its curvature (T2-worst).
 * `generalization`: the excess risk of the minimizer on the population (T3).
 * `kkr`: beyond linearization, how loud a second-order point must be that is not global (KKR).
@@ -23,6 +23,7 @@ from ntklora.theory.ranks import parameter_count as parameter_count
 from ntklora.theory.ranks import pataki_rank as pataki_rank
 from ntklora.theory.ranks import planting_threshold as planting_threshold
 from ntklora.theory.ranks import sharp_landscape_rank as sharp_landscape_rank
+from ntklora.theory.ranks import undecayed_landscape_rank as undecayed_landscape_rank
 from ntklora.theory.worst_case import balanced_curvature as balanced_curvature
 from ntklora.theory.worst_case import worst_case_applies as worst_case_applies
 from ntklora.theory.worst_case import worst_excess as worst_excess

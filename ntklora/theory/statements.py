@@ -23,6 +23,7 @@ LABELS: Mapping[str, Label] = {
     "T2-prime": Label.derived,
     "T2-strict": Label.derived,
     "T2-worst": Label.derived,
+    "T2-zero": Label.derived,
     "C1": Label.paper,
     "T3": Label.reconstructed,
     "KKR": Label.paper,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import ntklora as nl
-from ntklora.instances.planted import plant_spurious_minimum, plant_tight_optimum
+from ntklora.instances.planted import plant_spurious_minimum, plant_tight_optimum, plant_undecayed_minimum
 from ntklora.problem.objective import dual_vector, factor_gradients, gradient_matrices, kkt_matrices
+from tests.certificates.dense_hessian import dense_hessian
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])
@@ -40,3 +41,17 @@ def test_the_tight_point_is_the_optimum(rank):
 def test_impossible_plantings_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         plant_spurious_minimum(**arguments, seed=0)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (5, 5), (6, 4)])
+@pytest.mark.parametrize("rank", [1, 3])
+def test_the_point_without_decay_is_strict_beyond_rank_times_the_longer_side(rank, shape):
+    """The dense Hessian as oracle: r² gauge directions are flat; all others positive, or not."""
+    for more in (0, 1):
+        problem, u, v = plant_undecayed_minimum(rank, rank * max(shape) + more, seed=1, excess=1e-5, shape=shape)
+        gradients = factor_gradients(problem, u, v)
+        assert max(np.abs(side).max() for g in gradients for side in g.values()) < 1e-12
+        eigenvalues = np.linalg.eigvalsh(dense_hessian(problem.host(), {"w": u}, {"w": v}))
+        flat = np.abs(eigenvalues) < 1e-10 * eigenvalues[-1]
+        assert (eigenvalues[~flat].min() > 0) == bool(more)
+        assert flat.sum() == rank**2

@@ -68,3 +68,12 @@ def test_the_counting_rank_is_the_first_with_enough_parameters(constant):
         rank = ranks.counting_rank(kn, 8, 8, constant)
         enough = [r for r in range(1, 9) if ranks.parameter_count(r, 8, 8) > constant * kn]
         assert rank == (enough[0] if enough else None)
+
+
+def test_without_decay_the_rank_times_the_longer_side_reaches_the_count():
+    for d in range(1, 60):
+        for m, n in ((4, 5), (6, 4), (3, 3)):
+            rank = ranks.undecayed_landscape_rank(d, m, n)
+            safe = [r for r in range(1, min(m, n) + 1) if r * max(m, n) >= d]
+            assert rank == (safe[0] if safe else min(m, n))
+            assert rank <= ranks.sharp_landscape_rank(d)
