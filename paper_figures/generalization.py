@@ -95,7 +95,7 @@ def _coverage(full: Table) -> str:
     beyond = sum(record["beyond_two_lambda"] for record in full)
     return (
         f"T3's bound is exceeded in {violations:,} of {draws:,} draws (95% interval up to {interval.high:.2%}), "
-        f"{verdict}; 2 lambda |delta_true|_*, the form ascribed to JLR, in {beyond:,}."
+        f"{verdict}; 2 lambda |delta_true|_*, JLR's form as far as known, in {beyond:,}."
     )
 
 

@@ -181,11 +181,10 @@ figure = Figure(
     title="Large initializations run into loud spurious minima",
     caption=(
         "Top: share of starts of gradient descent that end in a spurious minimum, over the standard deviation of the "
-        "Gaussian initialization (64 starts each unless the profile says otherwise, 95% Clopper-Pearson intervals), on "
-        "convex losses that no network made: planted minima of rank r beside a global one of rank 1, and Gaussian "
-        "sensing. Bottom: the least sigma_r/sigma_r* of spurious endpoints beside KKR's lower bound 2 alpha/beta "
-        "[paper], exact constants; their least nuclear norm beside the optimum's and L(0)/lambda, which bounds every "
-        "point no worse than zero [derived]."
+        "Gaussian initialization (95% Clopper-Pearson intervals), on convex losses that no network made: planted "
+        "minima of rank r beside a global one of rank 1, and Gaussian sensing. Bottom: the least sigma_r/sigma_r* of "
+        "spurious endpoints beside KKR's lower bound 2 alpha/beta with exact constants; their least nuclear norm "
+        "beside the optimum's and the bound of KKR-norm, L(0)/lambda, for every point no worse than zero."
     ),
     experiments=("loud_minima",),
     tabulate=tabulate,

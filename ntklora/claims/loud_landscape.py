@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ntklora.certificates.endpoints import Endpoint, classify_endpoints
+from ntklora.certificates.endpoints import Endpoint, classify_endpoint, classify_endpoints
 from ntklora.certificates.restricted import restricted_curvature
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
 from ntklora.claims.claim import Profile
 from ntklora.data.teacher_student import random_frame
 from ntklora.instances.loud import Loud, plant_loud_minimum
-from ntklora.problem.objective import dual_vector, gradient_matrices, lam_max
+from ntklora.problem.objective import balanced_factors, dual_vector, gradient_matrices, lam_max
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
 
@@ -76,6 +76,20 @@ def soft_landscape(rank: int, seed: int, starts: int) -> Landscape:
     if rank == 1:
         return _around(planted, starts)
     return _survey(planted.problem, rank, seed, starts)
+
+
+@lru_cache(maxsize=8)
+def soft_rank_share(rank: int) -> float:
+    """`r/((β/2α)² r*)` of a spurious minimum at the best conditioning that has one, `r* = 1`; 0 if it is none.
+
+    Equal singular values 1/(1 + √r) beside an optimum 1 make `β/α = 1 + 2√r` as the excess tends to `βσ_r` [derived].
+    """
+    size = 1.0 / (1.0 + np.sqrt(rank))
+    planted = plant_loud_minimum([size] * rank, seed=0, excess=0.999 * size, stiffness=1.0, margin=0.0)
+    better = balanced_factors(planted.delta, 1)
+    report = classify_endpoint(planted.problem, planted.u, planted.v, rivals=[better])
+    threshold = (planted.smoothness / (2 * planted.convexity)) ** 2 * planted.optimum_rank
+    return rank / threshold if report.endpoint is Endpoint.spurious else 0.0
 
 
 @lru_cache(maxsize=64)

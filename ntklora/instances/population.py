@@ -53,6 +53,13 @@ class Population(NamedTuple):
         """`risk(δ) − risk(δ_true)`, never negative but for rounding."""
         return self.risk(delta) - self.risk(self.delta_true)
 
+    def gradient(self, delta: Array) -> np.ndarray:
+        """`∇risk(δ) = E Σ_j ∂_jℓ · G_ij`, `(m, n)`; zero at `δ_true`."""
+        z = self.f0 + self.op.apply(delta)
+        slopes = [self.loss.gradient(z, np.full(len(z), label)) for label in self.labels]
+        alpha = np.einsum("ic,cij->ij", self.probabilities, np.stack(slopes))
+        return np.asarray(self.op.adjoint(alpha)) / len(z)
+
     def sample(self, num_samples: int, lam: float, rng: np.random.Generator) -> Problem:
         """The training problem of `num_samples` draws, one row for each atom and label, weighted by their count.
 
@@ -118,8 +125,9 @@ def teacher_population(
 def linear_population(depth: float = 64.0, share: float = 0.9) -> Population:
     """One atom, one weight, `G = 1`, `f0 = −depth`: from 0 to δ_true the logistic risk falls along a straight line.
 
-    `risk(0) − risk(δ_true) ≈ share · depth` and `λ_max ≈ share`: at `λ = λ_max` the minimizer is 0, and its excess
-    risk is all of `λ‖δ_true‖_*` for a large depth. T3 is attained up to `(κ+1)/(κ−1)` [derived].
+    `risk(0) − risk(δ_true) ≈ share · depth` and `|∇risk(0)| ≈ share`, to which λ_max is close on large samples: at
+    `λ = λ_max` the minimizer is 0, and its excess risk is all of `λ‖δ_true‖_*` for a large depth. T3 is attained up to
+    `(κ+1)/(κ−1)` [derived].
     """
     op = TangentOperator.from_dense(np.ones((1, 1, 1, 1)))
     return population_of(op, [[-depth]], np.array([[depth + np.log(share / (1 - share))]]), "logistic")

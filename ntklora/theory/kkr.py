@@ -49,7 +49,9 @@ def benign_rank(convexity: float, smoothness: float, optimum_rank: int) -> int:
 
     In units of σ_r, with `k ≤ r*` singular values b_i of B, the left side above is at least `α (Σ φ(b_i) + r − r*)`,
     φ(b) = 2b up to 1 and 1 + b² beyond: convex, so above its tangent at `t = √(r/r*)`, which gives `2αt Σ b_i`.
-    KKR-rank [derived]; at `r = r*` it is KKR's `2α > β`. Errors: `ValueError` unless 0 < α ≤ β.
+    KKR-rank [derived]; at `r = r*` it is KKR's `2α > β`. Spurious minima exist as soon as `β/α > 1 + 2√(r/r*)` (the
+    claim plants them for `r* = 1`), up to the rank `((β/α − 1)/2)² r*`: the bound is not far from that.
+    Errors: `ValueError` unless 0 < α ≤ β.
 
     >>> benign_rank(1.0, 1.9, 2), benign_rank(1.0, 2.0, 2), benign_rank(1.0, 4.0, 1)
     (2, 3, 5)

@@ -21,6 +21,14 @@ def test_no_delta_has_a_smaller_risk(people):
     found = minimize(lambda x: people.risk(x.reshape(shape)), 0.1 * np.ones(people.delta_true.size), tol=1e-12)
     assert found.fun >= people.risk(people.delta_true) - 1e-12
     assert found.fun == pytest.approx(people.risk(people.delta_true), abs=1e-7)
+    assert np.abs(people.gradient(people.delta_true)).max() < 1e-15
+
+
+@pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
+def test_the_gradient_is_the_derivative_of_the_risk(people):
+    at, along = RNG.normal(size=(2, *people.delta_true.shape))
+    slope = (people.risk(at + 1e-5 * along) - people.risk(at - 1e-5 * along)) / 2e-5
+    assert np.sum(people.gradient(at) * along) == pytest.approx(slope, rel=1e-8)
 
 
 @pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
@@ -56,8 +64,9 @@ def test_a_small_sample_is_a_mean_over_its_draws():
 def test_the_linear_population_loses_the_penalty_itself():
     people = linear_population(depth=64.0, share=0.9)
     zero = 0 * people.delta_true
-    slope = nl.lam_max(people.sample(10**10, 0.0, np.random.default_rng(0)))
-    assert slope == pytest.approx(0.9, abs=1e-3)
+    slope = float(np.abs(people.gradient(zero)).max())
+    assert slope == pytest.approx(0.9, abs=1e-12)
+    assert nl.lam_max(people.sample(10**10, 0.0, np.random.default_rng(0))) == pytest.approx(slope, abs=1e-3)
     assert 0.95 <= people.excess(zero) / (slope * people.norm) <= 1.0
 
 
