@@ -38,6 +38,9 @@ def infinite_width_problem(
     (for the readout B is all ones, `c = 1` and `b_ij = e_j`). `solve`, `find_endpoints` and the rest take it as any
     other problem; its `δ` is in coordinates of its own, its objective, ranks and outputs are the limit network's.
 
+    Rank 1 in one hidden weight fits any targets where its B is nonsingular: for a `v` with `v·a_i ≠ 0`, the vectors
+    b_ij are linearly independent and `u·b_ij = z_ij/(v·a_i)` has a solution. So ranks stay far below T1's bound.
+
     `f0` is zero (centred outputs), or with a `key` a draw of the Gaussian process: at infinite width the outputs are
     independent of the kernel. Errors: as for `infinite_width` and `Problem`, and for unknown targets.
     Source: [derived, theory §1.1, "Infinite width"].

@@ -109,9 +109,11 @@ def prove_spurious_minimum(
     farther away than 1% of the largest entry of the factors counts as none. `bits` is the precision of the balls'
     midpoints. Nothing given or found in floating point is trusted.
 
-    Errors: `ValueError` for another kind of problem, factors that do not fit, or a rival with more columns.
-    Source: theory §2.2, "Proof grade" [derived]; see the module.
+    Errors: `ValueError` for another kind of problem, factors that do not fit, a better point with more columns, or
+    fewer than 53 bits. Source: theory §2.2, "Proof grade" [derived]; see the module.
     """
+    if bits < 53:
+        raise ValueError(f"bits is {bits}: float64 numbers are exact from 53 on")
     us, vs = host_factors(problem, u, v)
     with working_precision(bits):
         rationals = exact_problem(problem)

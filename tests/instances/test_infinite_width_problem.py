@@ -37,6 +37,14 @@ def test_optimum_and_endpoints_are_found_and_certified():
     assert np.allclose(ends.objective, solution.primal, rtol=1e-7)
 
 
+def test_rank_one_in_one_hidden_weight_fits_any_targets():
+    problem = nl.infinite_width_problem(MODEL, X, Y, targets="hidden1/w", loss="squared", lam=0.0)
+    v = np.abs(RNG.standard_normal(problem.shapes["w"][1]))
+    outputs = [problem.op.apply(np.outer(e, v)).ravel() for e in np.eye(problem.shapes["w"][0])]
+    u = np.linalg.solve(np.transpose(outputs), Y.ravel())
+    assert np.allclose(problem.op.apply(np.outer(u, v)), Y, atol=1e-8)
+
+
 def test_the_problem_of_a_wide_network_has_nearly_its_optimum():
     free = nl.infinite_width_problem(MODEL, X, Y, targets="hidden1/w", loss="squared", lam=0.0)
     lam = 0.02 * nl.lam_max(free)

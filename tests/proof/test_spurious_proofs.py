@@ -183,5 +183,7 @@ def test_problems_and_points_that_it_cannot_treat_are_refused():
     both = {"a": u, "b": u}, {"a": v, "b": v}
     with pytest.raises(ValueError, match="one weight"):
         prove_spurious_minimum(nl.Problem(two, problem.f0, problem.y, "squared", 0.1), *both)
+    with pytest.raises(ValueError, match="bits is 24"):
+        prove_spurious_minimum(problem, u, v, bits=24)
     with pytest.raises(ValueError, match="rank at most 1"):
         prove_spurious_minimum(problem, u, v, better=(np.hstack([u, u]), np.hstack([v, v])))
