@@ -31,15 +31,16 @@ MARKERS = "osD^v"
 def tabulate(rows: Mapping[str, Rows]) -> Table:
     """In long form, by `part`.
 
-    planted: share of planted instances at `offset` = N − r(r+3)/2, all ranks together. first: the least N at which a
-    planted instance of this rank has a spurious minimum. critical: the largest rank at which half of the instances of a
-    family have one, 0 where none has. growth: the fitted power laws, of the first for the planted family.
+    planted: share of planted instances at `offset` = N − r(r+3)/2, all ranks together. first: the least N at which an
+    instance planted or searched for has a spurious minimum of this rank. critical: the largest rank at which half of
+    the instances of a family have one, 0 where none has. growth: the fitted power laws, of the first for the planted.
     """
     own, surveys = rows.get("phase_diagram", ()), rows.get("landscape", ())
     gaussian = [row for row in own if row["family"] == "gaussian"]
     planted, elsewhere = ([row for row in some if row["family"] == "planted"] for some in (own, surveys))
+    worst = [*planted, *elsewhere, *rows.get("worst_case", ())]
     networks = [row for row in surveys if row["family"] not in ("planted", "gaussian")]
-    return [*_planted(planted), *_worst([*planted, *elsewhere]), *_typical(gaussian), *_networks(networks)]
+    return [*_planted(planted), *_worst(worst), *_typical(gaussian), *_networks(networks)]
 
 
 def _planted(rows: Rows) -> list[Record]:
@@ -59,8 +60,8 @@ def _counted(rows: Rows) -> dict[str, Any]:
     return {"instances": len(rows), **named_interval("instance_share", share)}
 
 
-def _worst(planted: Rows) -> list[Record]:
-    found = grouped([row for row in planted if row["spurious"]], "rank")
+def _worst(rows: Rows) -> list[Record]:
+    found = grouped([row for row in rows if row["spurious"]], "rank")
     first = {rank: min(row["num_samples"] for row in some) for (rank,), some in found.items()}
     records = [new_record(NAMES, part="first", family="planted", rank=rank, num_samples=first[rank]) for rank in first]
     if law := fit_power_law(list(first.values()), list(first)):
@@ -115,15 +116,19 @@ def _part(table: Table, part: str, planted: bool) -> list[Record]:
 def _said_of_worst(table: Table) -> str:
     first = {record["rank"]: record["num_samples"] for record in _part(table, "first", True)}
     if not first:
-        return "No planted instance had a spurious minimum, so the worst case is not shown." if table else ""
+        return (
+            "No instance planted or searched for had a spurious minimum, so the worst case is not shown."
+            if table
+            else ""
+        )
     early, late = (
         [rank for rank, count in first.items() if sign * (count - planting_threshold(rank)) > 0] for sign in (-1, 1)
     )
     ranks = f"r = {min(first)}" if len(first) == 1 else f"r = {min(first)} … {max(first)}"
     where = "exactly at N = r(r+3)/2" if not late else f"at N = r(r+3)/2, except later at r = {_listed(late)}"
-    said = f"In the worst case, planted, spurious minima of {ranks} begin {where}"
+    said = f"In the worst case, planted or searched for, spurious minima of {ranks} begin {where}"
     if early:
-        said = f"Planted spurious minima of r = {_listed(early)} appear below N = r(r+3)/2, which contradicts T2-strict"
+        said = f"Spurious minima of r = {_listed(early)} appear below N = r(r+3)/2, which contradicts T2-strict"
     for law in _part(table, "growth", True):
         exact = fit_power_law([planting_threshold(rank) for rank in first], list(first))
         curve = "" if exact is None else f"; the curve itself: {exact.exponent.value:.2f} there, 1/2 in the limit"
@@ -235,15 +240,15 @@ figure = Figure(
     title="How the critical rank grows with the number of samples",
     caption=(
         "Left: share of planted instances [derived] with a spurious minimum, over the distance of N to r(r+3)/2, all "
-        "ranks together, for excesses e of the gradient's norm over λ; 95% intervals. Right: least N with a planted "
-        "spurious minimum at each rank (diamonds); largest rank at which half of the instances have one, for Gaussian "
-        "features of three shapes with the power laws fitted to them (blue; logistic regression of instances over "
-        "log N and log r, counts of parameters below KN/2 left out), and for linearized networks on digits (crosses: "
-        "largest of six). Solid: largest rank that T2 [paper] leaves open, r(r+1)/2 ≤ KN, about √(2KN); dashed: "
-        "T2-strict [derived], r(r+3)/2 ≤ d. K = 1, squared loss, with weight decay; endpoints are those of a "
-        "regularized Newton method."
+        "ranks together, for excesses e of the gradient's norm over λ; 95% intervals. Right: least N with a spurious "
+        "minimum, planted or found by adversarial search, at each rank (diamonds); largest rank at which half of the "
+        "instances have one, for Gaussian features of three shapes with the power laws fitted to them (blue; logistic "
+        "regression of instances over log N and log r, counts of parameters below KN/2 left out), and for linearized "
+        "networks on digits (crosses: largest of six). Solid: largest rank that T2 [paper] leaves open, r(r+1)/2 ≤ KN, "
+        "about √(2KN); dashed: T2-strict [derived], r(r+3)/2 ≤ d. K = 1, squared loss, with weight decay; endpoints "
+        "are those of a regularized Newton method."
     ),
-    experiments=("phase_diagram", "landscape"),
+    experiments=("phase_diagram", "worst_case", "landscape"),
     tabulate=tabulate,
     draw=draw,
     finding=finding,

@@ -20,7 +20,7 @@ from ntklora.plotting.style import BLUE, GREEN, GREY, INK, SMALLEST, ladder, new
 from ntklora.plotting.tables import Record, compare_in_words, grouped, interval_in_words, named_interval, new_record
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
-from ntklora.theory import counting_rank, landscape_rank, sharp_landscape_rank
+from ntklora.theory import counting_rank, landscape_rank, sharp_landscape_rank, undecayed_landscape_rank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,14 +100,23 @@ def finding(table: Table) -> str:
         sentences.append("The surveys are too few to fit where typical instances turn.")
     cells = [record for record in table if record["part"] == "share"]
     safe = [record for record in cells if record["rank"] >= sharp_landscape_rank(record["num_samples"])]
-    spurious, endpoints = (sum(record[name] for record in safe) for name in ("spurious", "endpoints"))
-    verdict = "which contradicts T2-strict" if spurious else "as T2-strict demands"
+    sentences.append(_said_of_safe("T2-strict", "r(r+3)/2 > N", safe))
+    safe = [record for record in cells if not record["lam_ratio"] and record["rank"] >= _undecayed_rank(record)]
+    if safe:
+        sentences.append(_said_of_safe("T2-zero", "λ = 0 and r·max(m, n) ≥ N", safe))
     undecided, starts = (sum(record[name] for record in cells) for name in ("undecided", "starts"))
-    sentences.append(
-        f"Spurious where r(r+3)/2 > N: {spurious or 'none'} of {endpoints:,} endpoints, {verdict}; "
-        f"{undecided:,} of {starts:,} starts ended without a verdict."
-    )
+    sentences.append(f"{undecided:,} of {starts:,} starts ended without a verdict.")
     return " ".join(sentences)
+
+
+def _undecayed_rank(record: Record) -> int:
+    return undecayed_landscape_rank(record["num_samples"], record["fan_out"], record["fan_in"])
+
+
+def _said_of_safe(statement: str, where: str, records: Table) -> str:
+    spurious, endpoints = (sum(record[name] for record in records) for name in ("spurious", "endpoints"))
+    verdict = f"which contradicts {statement}" if spurious else f"as {statement} demands"
+    return f"Spurious where {where}: {spurious or 'none'} of {endpoints:,} endpoints, {verdict}."
 
 
 def _said_of(table: Table, fit: Record) -> str:

@@ -5,19 +5,19 @@ import pytest
 from ntklora.sweeps import Profile
 from ntklora.sweeps.catalogue import all_experiments, all_figures
 from ntklora.theory import landscape_rank, parameter_count, planting_threshold, sharp_landscape_rank
-from tests.paper_figures.synthetic import landscape_row, survey_row
+from tests.paper_figures.synthetic import landscape_row, survey_row, worst_case_row
 
-RUNS = {"phase_diagram": survey_row, "landscape": landscape_row}
+RUNS = {"phase_diagram": survey_row, "landscape": landscape_row, "worst_case": worst_case_row}
 
 
 def shown(cell):
     """One shape with weight decay, and all that is not Gaussian: enough for every sentence, and quick."""
-    return cell["lam_ratio"] > 0 and (cell.get("fan_out"), cell.get("fan_in")) not in ((6, 6), (5, 9))
+    return cell.get("lam_ratio", 1) > 0 and (cell.get("fan_out"), cell.get("fan_in")) not in ((6, 6), (5, 9))
 
 
 def planted(cell):
     """Whether this is the cell of a planted instance."""
-    return cell["family"] == "planted"
+    return cell.get("family") == "planted"
 
 
 def say(name, profile=Profile.default, **runs):
@@ -79,6 +79,16 @@ def test_t2_strict_is_contradicted_as_soon_as_one_endpoint_does():
     assert "as T2-strict demands" not in said
 
 
+def test_t2_zero_is_contradicted_by_a_spurious_minimum_without_decay():
+    experiment, figure = all_experiments()["phase_diagram"], all_figures()["phase_diagram"]
+    cells = [cell for cell in experiment.cells(Profile.default) if cell["lam_ratio"] == 0 and cell["fan_out"] == 5]
+    rows = [{**cell, **survey_row(cell), "spurious": 0} for cell in cells]
+    assert "as T2-zero demands" in figure.finding(figure.tabulate({"phase_diagram": rows}))
+    rows[0] |= {"spurious": 1}
+    assert rows[0]["rank"] * 9 >= rows[0]["num_samples"]
+    assert "contradicts T2-zero" in figure.finding(figure.tabulate({"phase_diagram": rows}))
+
+
 def test_starts_without_a_verdict_are_counted():
     def undecided(cell):
         row = survey_row(cell)
@@ -118,13 +128,16 @@ def test_the_worst_case_is_said_to_begin_where_it_does():
 
         return run
 
-    def sparing(cell):
-        return landscape_row(cell) | {"spurious": 0}
-
-    assert "begin exactly at N = r(r+3)/2" in say("critical_rank", landscape=sparing)
-    assert "later at r = 1, 2, 3, 4" in say("critical_rank", landscape=sparing, phase_diagram=moved(1))
-    assert "contradicts T2-strict" in say("critical_rank", landscape=sparing, phase_diagram=moved(-1))
-    assert "worst case is not shown" in say("critical_rank", landscape=sparing, phase_diagram=moved(99))
+    silent = {
+        "landscape": lambda cell: landscape_row(cell) | {"spurious": 0},
+        "worst_case": lambda cell: worst_case_row(cell) | {"spurious": 0},
+    }
+    assert "begin exactly at N = r(r+3)/2" in say("critical_rank", **silent)
+    assert "later at r = 1, 2, 3, 4" in say("critical_rank", **silent, phase_diagram=moved(1))
+    assert "contradicts T2-strict" in say("critical_rank", **silent, phase_diagram=moved(-1))
+    assert "the worst case is not shown" in say("critical_rank", **silent, phase_diagram=moved(99))
+    searched = {"landscape": silent["landscape"], "phase_diagram": moved(99)}
+    assert "r = 1 … 5 begin exactly" in say("critical_rank", **searched)
 
 
 def test_the_distance_to_the_guarantee_follows_the_rows():
