@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ntklora.proof.cases import CaseProof
     from ntklora.proof.spurious import Proof
 
-_COLUMNS = ("instance", "statement (derived)", "stationary point", "curvature", "F, F elsewhere", "excess", "verdict")
+_COLUMNS = ("instance", "statement (derived)", "stationary point", "how strict", "F, F elsewhere", "excess", "verdict")
 
 
 def run_proofs() -> tuple[CaseProof, ...]:
@@ -60,7 +60,7 @@ def show_proofs(console: Console, proofs: Sequence[CaseProof]) -> None:
             f"{each.case.name}\nN={each.num_samples}, data {each.data}",
             each.case.statement,
             _place(proof),
-            "" if proof.curvature is None else f"≥ {_down(proof.curvature, 4)}",
+            _depth(proof),
             f"{_shown(proof.objective)}\n{_shown(proof.better)}",
             ""
             if proof.relative_excess is None
@@ -89,6 +89,8 @@ def _record(each: CaseProof) -> dict[str, Any]:
         "radius": proof.radius,
         "moved": proof.moved,
         "curvature": proof.curvature,
+        "basin": proof.basin,
+        "barrier": proof.barrier,
         "objective": proof.objective,
         "better": proof.better,
         "excess": proof.excess,
@@ -108,6 +110,12 @@ def _place(proof: Proof) -> str:
     if proof.radius is None or proof.moved is None:
         return ""
     return f"one within {_up(proof.radius, 2)}\n{_up(proof.moved, 2)} from the point given"
+
+
+def _depth(proof: Proof) -> str:
+    if proof.curvature is None or proof.barrier is None:
+        return ""
+    return f"curvature ≥ {_down(proof.curvature, 4)}\nbarrier ≥ {_down(proof.barrier, 2)}"
 
 
 def _shown(interval: tuple[float, float] | None) -> str:

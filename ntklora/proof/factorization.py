@@ -15,7 +15,7 @@ from flint import arb_mat
 from ntklora.proof.intervals import Ball, BallMatrix, ball, midpoints
 
 _HALVINGS = 64
-_SHARE = 0.999  # of the approximate smallest eigenvalue that is tried first as a bound
+_SHARE = 0.999  # of the approximate smallest eigenvalue that is tried first as a bound (of the largest: its inverse)
 
 
 def positive_pivots(matrix: BallMatrix) -> list[Ball]:
@@ -53,6 +53,21 @@ def smallest_eigenvalue_bound(matrix: BallMatrix) -> float | None:
             return shift
         shift /= 2
     return None
+
+
+def largest_eigenvalue_bound(matrix: BallMatrix) -> float:
+    """A float64 number above every eigenvalue of every positive semidefinite matrix in the box.
+
+    It is the first shift `ν` for which `νI − M` is positive definite, of a float64 approximation over 0.999, and its
+    doubles. Errors: `ValueError` where none is, which takes a box that is no number.
+    """
+    size = matrix.nrows()
+    shift = max(float(np.linalg.eigvalsh(midpoints(matrix))[-1]) / _SHARE, float(np.finfo(np.float64).tiny))
+    for _ in range(_HALVINGS):
+        if len(positive_pivots(_shifted(-matrix, -ball(shift)))) == size:
+            return shift
+        shift *= 2
+    raise ValueError("the matrix has no upper bound within a factor 2^64 of its approximate norm")
 
 
 def _shifted(matrix: BallMatrix, shift: Ball) -> BallMatrix:

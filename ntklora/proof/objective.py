@@ -70,10 +70,7 @@ def gradient(problem: ExactProblem, q: BallMatrix) -> BallMatrix:
 
 def hessian(problem: ExactProblem, q: BallMatrix) -> BallMatrix:
     """`F''(Q)`, `((m+n) r, (m+n) r)`."""
-    m = problem.features[0].nrows()
-    u, v = _rows(q, 0, m), _rows(q, m, q.nrows())
-    along = [[*(g * v).entries(), *(g.transpose() * u).entries()] for g in problem.features]
-    rows = arb_mat(along)
+    rows = output_slopes(problem, q)
     curvature = rows.transpose() * rows / problem.num_samples
     twice, r = _twice_kkt(problem, q), q.ncols()
     for row in range(twice.nrows()):
@@ -81,6 +78,13 @@ def hessian(problem: ExactProblem, q: BallMatrix) -> BallMatrix:
             for k in range(r):
                 curvature[row * r + k, column * r + k] += twice[row, column]
     return curvature
+
+
+def output_slopes(problem: ExactProblem, q: BallMatrix) -> BallMatrix:
+    """The derivative of all outputs at `Q`, `(NK, (m+n) r)`: the rows are `J_ij = [G_ij v; G_ijᵀ u]`."""
+    m = problem.features[0].nrows()
+    u, v = _rows(q, 0, m), _rows(q, m, q.nrows())
+    return arb_mat([[*(g * v).entries(), *(g.transpose() * u).entries()] for g in problem.features])
 
 
 def gauge_tangents(q: BallMatrix) -> BallMatrix:

@@ -14,6 +14,13 @@ F is constant along orbits, so `T(Q)ᵀ ∇F(Q) = 0` for the tangents `T(Q)` of 
    `μ > 0` bounds the curvature modulo gauge, and every point near the orbit of `Q*` and not on it has a larger
    objective: it is equivalent to a point of the slice, where F is strictly convex near `Q*`.
 3. *Not global at this rank.* F over the box exceeds F at an exhibited point of rank at most r, as intervals.
+4. *How deep.* For `D ⟂ T(Q*)` of norm ρ, with `a = JD` and `c_ij = <G_ij, D_u D_vᵀ>`, `‖c‖ ≤ ‖A‖ρ²/2`,
+
+       F(Q* + D) − F(Q*) = ½ F''[D, D] + (1/N) <a, c> + (1/2N) ‖c‖² ≥ ½ μρ² − κρ³,     κ = ‖J‖‖A‖/(2N),
+
+   positive for `0 < ρ < μ/(2κ)`, at `ρ = μ/(3κ)` equal to `μ³/(54κ²)`. The rotated copy of a point that is nearest to
+   `Q*` differs from it by such a `D`. So a point with a lower objective is no closer to the orbit than the `basin`
+   `μ/(2κ)`, and every path of factors from the minimum to one rises by the `barrier` `μ³/(54κ²)` at least.
 
 All of it is about the problem whose data are the float64 numbers given, as exact rationals. Source: theory §2.2,
 "Proof grade" [derived].
@@ -35,11 +42,12 @@ from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
 from ntklora.problem.objective import stack
 from ntklora.problem.problem import Problem
-from ntklora.proof.factorization import smallest_eigenvalue_bound
+from ntklora.proof.factorization import largest_eigenvalue_bound, smallest_eigenvalue_bound
 from ntklora.proof.intervals import (
     Ball,
     BallMatrix,
     Interval,
+    ball,
     exact,
     magnitude,
     midpoints,
@@ -48,7 +56,15 @@ from ntklora.proof.intervals import (
     working_precision,
 )
 from ntklora.proof.krawczyk import enclose_zero
-from ntklora.proof.objective import ExactProblem, exact_problem, gauge_tangents, gradient, hessian, value
+from ntklora.proof.objective import (
+    ExactProblem,
+    exact_problem,
+    gauge_tangents,
+    gradient,
+    hessian,
+    output_slopes,
+    value,
+)
 
 Array = Any
 
@@ -80,10 +96,10 @@ class Proof(NamedTuple):
     """What interval arithmetic says about the stationary point next to a point; numbers not reached are None.
 
     `radius` is that of the box around the stationary point and `moved` how far it lies from the point given, at most,
-    each in the largest entry. `curvature` is a lower bound of the smallest curvature modulo gauge. `objective` encloses
-    F at the stationary point, `better` F at the exhibited point of rank at most r, `excess` their difference,
-    `relative_excess` that over F at the stationary point.
-    `u`, `v` are the stationary point rounded to float64.
+    each in the largest entry. `curvature` is a lower bound of the smallest curvature modulo gauge, `basin` of the
+    distance to every lower point, `barrier` of the rise on every path to one (step 4 of the module). `objective`
+    encloses F at the stationary point, `better` F at the exhibited point of rank at most r, `excess` their difference,
+    `relative_excess` that over F at the stationary point. `u`, `v` are the stationary point rounded to float64.
     """
 
     verdict: Verdict
@@ -91,6 +107,8 @@ class Proof(NamedTuple):
     radius: float | None
     moved: float | None
     curvature: float | None
+    basin: float | None
+    barrier: float | None
     objective: Interval | None
     better: Interval | None
     excess: Interval | None
@@ -163,7 +181,7 @@ def _prove_minimum(problem: ExactProblem, q: np.ndarray, bits: int) -> _Minimum:
     def derivative(x: BallMatrix) -> BallMatrix:
         return hessian(problem, _matrix(x, shape)) + penalty
 
-    nothing = Proof(Verdict.not_enclosed, "", None, None, None, None, None, None, None, q[:m], q[m:])
+    nothing = Proof(Verdict.not_enclosed, "", *(None,) * 9, q[:m], q[m:])
     box = enclose_zero(system, derivative, start, bits=bits)
     if box is None or not magnitude(box - start) <= REACH * magnitude(start):
         return _Minimum(_ended(nothing, Verdict.not_enclosed), None)
@@ -179,8 +197,20 @@ def _prove_minimum(problem: ExactProblem, q: np.ndarray, bits: int) -> _Minimum:
     if not _is_nonsingular(gauge_tangents(point).transpose() * slice_tangents):
         return _Minimum(_ended(proof, Verdict.gauge_not_fixed), at)
     curvature = smallest_eigenvalue_bound(derivative(box))
-    verdict = Verdict.not_positive if curvature is None else Verdict.not_lower
-    return _Minimum(_ended(proof._replace(curvature=curvature), verdict), at)
+    if curvature is None:
+        return _Minimum(_ended(proof, Verdict.not_positive), at)
+    basin, barrier = _depth(problem, point, ball(curvature))
+    proof = proof._replace(curvature=curvature, basin=outward(basin).lower, barrier=outward(barrier).lower)
+    return _Minimum(_ended(proof, Verdict.not_lower), at)
+
+
+def _depth(problem: ExactProblem, point: BallMatrix, curvature: Ball) -> tuple[Ball, Ball]:
+    """`μ/(2κ)` and `μ³/(54κ²)`, step 4; the norms of `J` and `A` by the largest eigenvalues of their Gram matrices."""
+    slopes = output_slopes(problem, point)
+    features = arb_mat([g.entries() for g in problem.features])
+    squares = [ball(largest_eigenvalue_bound(x * x.transpose())) for x in (slopes, features)]
+    bend = squares[0].sqrt() * squares[1].sqrt() / (2 * problem.num_samples)
+    return curvature / (2 * bend), curvature * curvature * curvature / (54 * bend * bend)
 
 
 def _compare(found: _Minimum, better: Ball) -> Proof:

@@ -13,7 +13,7 @@ from tests.cli.run import ROOT, main_here
 from tests.cli.standing import stand
 
 KEYS = {"name", "statement", "label", "rank", "num_samples", "data", "outcome", "reason", "radius", "moved"}
-KEYS |= {"curvature", "objective", "better", "excess", "relative_excess"}
+KEYS |= {"curvature", "objective", "better", "excess", "relative_excess", "basin", "barrier"}
 SHIPPED, CONTROLS = cases.spurious_cases()[:1], cases.control_cases()[:1]
 
 
@@ -63,7 +63,15 @@ def test_a_case_that_does_not_come_out_is_status_1_and_named(which, capsys, monk
 def test_the_table_has_outward_rounded_numbers(capsys, monkeypatch):
     put(monkeypatch)
     out = main_here(capsys, "verify", "--proof").out
-    for words in ("proved: 1 of 1", "1 of 1 controls", "planted r=1", "not_positive", "≥ 0.0", "(derived)"):
+    for words in (
+        "proved: 1 of 1",
+        "1 of 1 controls",
+        "planted r=1",
+        "not_positive",
+        "curvature ≥ 0.0",
+        "barrier ≥ ",
+        "(derived)",
+    ):
         assert words in out
 
 

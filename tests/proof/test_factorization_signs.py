@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from ntklora.proof.factorization import positive_pivots, smallest_eigenvalue_bound
+from ntklora.proof.factorization import largest_eigenvalue_bound, positive_pivots, smallest_eigenvalue_bound
 from ntklora.proof.intervals import exact, working_precision
 from tests.proof import rationals
 
@@ -47,6 +47,18 @@ def test_the_bound_is_below_the_smallest_eigenvalue_and_near_it(smallest):
         bound = smallest_eigenvalue_bound(moved)
     assert bound is not None
     assert 0.4 * smallest <= bound <= smallest * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.0, 3.0), (1e-12, 2.0, 5.0), (0.0, 0.0, 0.0)])
+def test_the_largest_eigenvalue_has_a_bound_above_it_and_near(values):
+    factor = symmetric(np.sqrt(values), seed=4)
+    with working_precision(128):
+        bound = largest_eigenvalue_bound(exact(factor) * exact(factor).transpose())
+    shifted = [[-x for x in row] for row in rationals.fractions(factor)]
+    gram = [[sum(x * y for x, y in zip(one, other)) for other in shifted] for one in shifted]
+    below = [[Fraction(bound) * (i == j) - x for j, x in enumerate(row)] for i, row in enumerate(gram)]
+    assert all(pivot > 0 for pivot in rationals.pivots(below))
+    assert bound <= 1.01 * max(values) + 1e-300
 
 
 def test_a_box_that_holds_a_singular_matrix_has_no_bound():

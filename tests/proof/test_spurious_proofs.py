@@ -87,6 +87,9 @@ def test_a_global_minimum_in_closed_form_is_enclosed_and_not_called_spurious():
     assert max(abs(found.u - half), abs(found.v - half)) <= found.radius
     assert 0.499 < found.curvature <= 0.5
     assert _within(Fraction(1, 2) + Fraction(1, 4), found.objective)
+    # Paths to the other minimum, −(½, ½), √2 away, pass the saddle 0, which lies 1/32 higher.
+    assert 0.5 / 32 < found.barrier <= 1 / 32
+    assert 0.5 < found.basin <= 2**0.5
 
 
 @pytest.mark.parametrize(("rank", "seed", "excess"), [(1, 16, 1.0), (2, 49, 0.1), (3, 0, 0.1), (4, 4, 0.01)])
@@ -139,6 +142,35 @@ def test_the_worst_case_has_the_excess_of_its_formula(rank):
     assert proof.relative_excess.lower == pytest.approx(nl.worst_excess(0.5), rel=1e-9)
     # Its Hessian modulo gauge has the eigenvalues 2λ and hλ only, h = 4, λ = 0.1 (the decay of `plant_worst_minimum`).
     assert proof.curvature == pytest.approx(0.2, rel=2e-3)
+
+
+@pytest.mark.parametrize("place", [0, 1, 6])
+def test_around_the_minimum_the_objective_rises_as_promised(place):
+    point = spurious_cases()[place].plant()
+    problem, lower = point.problem, lower_point(point.problem, point.u.shape[1])
+    found = prove_spurious_minimum(problem, point.u, point.v, better=lower)
+    middle, m = np.vstack([found.u, found.v]), len(found.u)
+
+    def rise(q):
+        return float(nl.objective(problem, q[:m], q[m:])) - found.objective.lower
+
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        q = middle + rng.standard_normal(middle.shape)
+        q = _turned_to(middle, q)
+        direction = (q - middle) / np.linalg.norm(q - middle)
+        # At the basin's radius the bound is 0, at two thirds of it the barrier.
+        assert rise(middle + 2 / 3 * found.basin * direction) >= found.barrier - 1e-15
+        assert rise(middle + 0.99 * found.basin * direction) > -1e-15
+    better = _turned_to(middle, np.vstack(lower))
+    assert np.linalg.norm(better - middle) > found.basin
+    assert max(rise(middle + t * (better - middle)) for t in np.linspace(0, 1, 1001)) >= found.barrier
+
+
+def _turned_to(middle, q):
+    """The point `qO` of the orbit that is nearest to `middle` (Procrustes)."""
+    left, _, right = np.linalg.svd(q.T @ middle)
+    return q @ left @ right
 
 
 @pytest.mark.slow
