@@ -1,11 +1,12 @@
-"""However many columns of zeros a run is padded with, it ends at the same points."""
+"""A run ends at the same points however many columns of zeros it is padded with, its features whole or in factors."""
 
 import jax
 import numpy as np
 import pytest
 
-from ntklora.certified.runs import run_newton
+from ntklora.certified.runs import _whole_where_small, run_newton
 from ntklora.certified.starts import gaussian_starts
+from ntklora.tangent.blocks import Dense, Factored
 from tests.solvers.instances import random_problem
 
 
@@ -25,3 +26,19 @@ def test_ends_do_not_depend_on_the_padding(layout, monkeypatch):
     for one, other in zip(few.u.values(), many.u.values()):
         assert one.shape == other.shape == (6, 6, 1)
         np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_ends_do_not_depend_on_whether_features_are_whole(monkeypatch):
+    problem = random_problem(1, "cross_entropy", positions=3, samples=4, shapes=((4, 3), (12, 9)))
+    u, v = gaussian_starts(problem, 2, jax.random.key(0), 4, None)
+    lams = np.full(4, float(problem.lam))
+    ends = {}
+    for share in (0, 2):
+        monkeypatch.setattr("ntklora.certified.runs._WHOLE", share)
+        layouts = [type(block) for block in _whole_where_small(problem).op.blocks.values()]
+        assert layouts == ([Dense, Factored] if share else [Factored, Factored])
+        ends[share] = run_newton(problem, lams, u, v)
+    factors, whole = ends.values()
+    assert whole.converged.all()
+    np.testing.assert_allclose(whole.objective, factors.objective, rtol=1e-12)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-9), whole.u, factors.u)
