@@ -21,7 +21,8 @@ from ntklora.theory import BEST_KAPPA, deviation_constant, excess_risk_bound
 
 ETA = 0.05
 # Atoms and shape of their unit features, by the number of outputs.
-POPULATIONS = {1: (20, (8, 8)), 3: (9, (6, 6))}
+SYNTHETIC = {1: (20, (8, 8)), 3: (9, (6, 6))}
+DIGITS = 20
 CERTIFIED = 1e-6  # relative gap of a LoRA endpoint that counts as global
 STARTS = 2  # of LoRA, for each draw
 
@@ -47,8 +48,10 @@ COLUMNS = (
 class Sampling:
     """One population, one sample size and rank."""
 
+    features: str = "synthetic"
+    """synthetic (unit features of rank 1 around a few directions), or a linearized network on digits: mlp, cnn."""
     num_outputs: int = 1
-    """K: 1 (logistic, twenty atoms) or 3 (cross-entropy, nine atoms)."""
+    """K: 1 (logistic, twenty atoms) or, for synthetic features, 3 (cross-entropy, nine atoms)."""
     shrink: float = 1.0
     """What c is divided by, and λ and the bound with it: T3 is stated for 1."""
     seed: int = 0
@@ -62,15 +65,17 @@ class Sampling:
 
 
 @lru_cache(maxsize=8)
-def population(num_outputs: int, seed: int):
-    """The population of a number of outputs."""
-    atoms, shape = POPULATIONS[num_outputs]
+def population(features: str, num_outputs: int, seed: int):
+    """The population with these features and number of outputs."""
+    if features != "synthetic":
+        return nl.digits_population(features, num_atoms=DIGITS, seed=seed, num_outputs=num_outputs)
+    atoms, shape = SYNTHETIC[num_outputs]
     return nl.teacher_population(shape, num_atoms=atoms, num_outputs=num_outputs, seed=seed)
 
 
 def run(cell: Sampling) -> Row:
     """Solve every draw, at a LoRA rank train from a few starts too; compare with the bound."""
-    people = population(cell.num_outputs, cell.seed)
+    people = population(cell.features, cell.num_outputs, cell.seed)
     lipschitz, radius = people.loss.lipschitz, people.radius
     constant = deviation_constant(cell.num_samples, cell.num_outputs, lipschitz, radius, ETA) / cell.shrink
     lam = BEST_KAPPA * constant
@@ -117,9 +122,10 @@ def endpoints(cell: Sampling, draw: int, problem):
     return [(delta, gap.primal - gap.dual, gap.gap) for delta, gap in zip(deltas, gaps, strict=True)]
 
 
-def full_grid(sizes, seeds, draws, num_outputs=1, shrink=1.0):
+def full_grid(sizes, seeds, draws, features="synthetic", num_outputs=1, shrink=1.0):
     """Certified minimizers at these sample sizes."""
     return {
+        "features": features,
         "num_outputs": num_outputs,
         "shrink": shrink,
         "seed": seeds,
@@ -136,30 +142,33 @@ def lora_grid(sizes, ranks, draws):
 
 experiment = Experiment(
     name="generalization",
-    version=1,
+    version=2,
     question="What is the excess risk on the population, against T3's bound, and does the rank enter?",
     parameters=Sampling,
     columns=COLUMNS,
     profiles={
         Profile.smoke: (
             full_grid((10**3, 10**5), (0,), 20),
+            full_grid((10**5,), (0,), 10, features="mlp"),
             full_grid((10**3,), (0,), 20, shrink=1000.0),
             lora_grid((10**5,), (6,), 4),
         ),
         Profile.default: (
             full_grid(tuple(10**k for k in range(3, 9)), (0, 1, 2, 3), 250),
-            full_grid(tuple(10**k for k in range(5, 9)), (0,), 100, num_outputs=3),
+            full_grid(tuple(10**k for k in range(3, 9)), (0,), 100, features="mlp"),
+            full_grid(tuple(10**k for k in range(5, 9)), (0,), 50, num_outputs=3),
             full_grid((10**3,), (0, 1), 100, shrink=(10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
             lora_grid((10**5, 10**6, 10**7), (1, 6, 7, 8), 20),
         ),
         Profile.full: (
             full_grid(tuple(10**k for k in range(3, 10)), tuple(range(10)), 2000),
+            full_grid(tuple(10**k for k in range(3, 10)), tuple(range(4)), 1000, features=("mlp", "cnn")),
             full_grid(tuple(10**k for k in range(4, 10)), tuple(range(4)), 1000, num_outputs=3),
             full_grid((10**3, 10**4), tuple(range(4)), 1000, shrink=(10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)),
             lora_grid(tuple(10**k for k in range(5, 10)), tuple(range(1, 9)), 200),
         ),
     },
     run=run,
-    shape=lambda cell: (cell.num_outputs,),
+    shape=lambda cell: (cell.features, cell.num_outputs),
     chunk=6,
 )

@@ -44,6 +44,8 @@ _HOME = {
     "plant_worst_minimum": "ntklora.instances.worst_case",
     "search_worst_minimum": "ntklora.instances.adversarial",
     "teacher_population": "ntklora.instances.population",
+    "taught_population": "ntklora.instances.population",
+    "digits_population": "ntklora.instances.population",
     "population_of": "ntklora.instances.population",
     "linear_population": "ntklora.instances.population",
     "Population": "ntklora.instances.population",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntklora.data.teacher_student import random_frame
+from ntklora.instances.digits import Labels, Network, digits_problem
 from ntklora.problem.losses import Loss, resolve_loss
 from ntklora.problem.problem import Problem
 from ntklora.problem.weighted import Weighted
@@ -116,10 +117,41 @@ def teacher_population(
     b, a = b / np.linalg.norm(b, axis=2, keepdims=True), a / np.linalg.norm(a, axis=1, keepdims=True)
     features = np.einsum("i,ikm,in->ikmn", sign, b, a)
     alpha = sign[:, None] if k == 1 else (cluster[:, None] == np.arange(k)) - 1.0 / k
+    return taught_population(features, alpha, signal)
+
+
+def taught_population(features: np.ndarray, alpha: np.ndarray, signal: float) -> Population:
+    """Atoms with features `(M, K, m, n)`, `f0 = 0` and the teacher `signal · u vᵀ`, the top pair of `Σ_ij α_ij G_ij`.
+
+    For cross-entropy (`K > 1`) the rows of `alpha (M, K)` sum to zero. Then `α` proves that no δ with the same outputs,
+    up to a shift common to all of a sample, has a nuclear norm below `signal`.
+    Errors: `ValueError` for rows of `alpha` that do not sum to zero.
+    """
+    outputs = features.shape[1]
+    if outputs > 1 and np.abs(alpha.sum(1)).max() > 1e-12 * np.abs(alpha).max():
+        raise ValueError("rows of alpha must sum to zero: cross-entropy does not see a shift common to all outputs")
     left, _, right = np.linalg.svd(np.einsum("ik,ikmn->mn", alpha, features))
-    op = TangentOperator.from_dense(features)
     delta_true = signal * np.outer(left[:, 0], right[0])
-    return population_of(op, np.zeros((num_atoms, k)), delta_true, "logistic" if k == 1 else "cross_entropy")
+    loss = "logistic" if outputs == 1 else "cross_entropy"
+    op = TangentOperator.from_dense(features)
+    return population_of(op, np.zeros(features.shape[:2]), delta_true, loss)
+
+
+def digits_population(
+    network: Network | str, *, num_atoms: int, seed: int, signal: float = 4.0, num_outputs: int = 1
+) -> Population:
+    """`taught_population` of a linearized network on digits, features scaled to `max ‖G_ij‖_F = 1`, `f0` left out.
+
+    The teacher is the first direction that the true labels pull the weight into. For a network with one adapted weight.
+    Errors: `ValueError` for another network, or more atoms than the classes have digits.
+    """
+    loss = "logistic" if num_outputs == 1 else "cross_entropy"
+    problem = digits_problem(network, Labels.true, num_samples=num_atoms, seed=seed, num_outputs=num_outputs, loss=loss)
+    if len(problem.shapes) != 1:
+        raise ValueError(f"a population has one weight; network {network!r} adapts {sorted(problem.shapes)}")
+    (features,) = (np.asarray(g, np.float64) for g in problem.op.as_dict(problem.op.dense()).values())
+    alpha = -np.asarray(problem.loss.gradient(np.zeros(problem.f0.shape), np.asarray(problem.y)))
+    return taught_population(features / np.sqrt((features**2).sum((2, 3)).max()), alpha, signal)
 
 
 def linear_population(depth: float = 64.0, share: float = 0.9) -> Population:

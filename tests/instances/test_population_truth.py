@@ -6,16 +6,27 @@ from scipy.linalg import null_space
 from scipy.optimize import minimize
 
 import ntklora as nl
-from ntklora.instances.population import linear_population, population_of, teacher_population
+from ntklora.instances.population import (
+    digits_population,
+    linear_population,
+    population_of,
+    taught_population,
+    teacher_population,
+)
 
 RNG = np.random.default_rng(5)
-CASES = [
-    teacher_population((4, 5), num_atoms=7, seed=0),
-    teacher_population((4, 4), num_atoms=6, num_outputs=3, seed=1),
-]
+CASES = {
+    "binary": lambda: teacher_population((4, 5), num_atoms=7, seed=0),
+    "classes": lambda: teacher_population((4, 4), num_atoms=6, num_outputs=3, seed=1),
+    "digits": lambda: digits_population("mlp", num_atoms=5, seed=0),
+}
 
 
-@pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
+@pytest.fixture(params=CASES, scope="module")
+def people(request):
+    return CASES[request.param]()
+
+
 def test_no_delta_has_a_smaller_risk(people):
     shape = people.delta_true.shape
     found = minimize(lambda x: people.risk(x.reshape(shape)), 0.1 * np.ones(people.delta_true.size), tol=1e-12)
@@ -24,14 +35,12 @@ def test_no_delta_has_a_smaller_risk(people):
     assert np.abs(people.gradient(people.delta_true)).max() < 1e-15
 
 
-@pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
 def test_the_gradient_is_the_derivative_of_the_risk(people):
     at, along = RNG.normal(size=(2, *people.delta_true.shape))
     slope = (people.risk(at + 1e-5 * along) - people.risk(at - 1e-5 * along)) / 2e-5
     assert np.sum(people.gradient(at) * along) == pytest.approx(slope, rel=1e-8)
 
 
-@pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
 def test_the_teacher_has_the_least_nuclear_norm_of_its_outputs(people):
     """The norm is convex: along no line of equal outputs (up to a shift common to all) does it fall below."""
     outputs = people.op.dense()
@@ -44,7 +53,6 @@ def test_the_teacher_has_the_least_nuclear_norm_of_its_outputs(people):
         assert np.linalg.norm(moved.reshape(people.delta_true.shape), "nuc") >= people.norm * (1 - 1e-12)
 
 
-@pytest.mark.parametrize("people", CASES, ids=["binary", "classes"])
 def test_features_are_of_norm_one_and_many_samples_give_the_risk(people):
     assert people.radius == pytest.approx(1.0)
     problem = people.sample(10**12, 0.0, np.random.default_rng(0))
@@ -54,7 +62,7 @@ def test_features_are_of_norm_one_and_many_samples_give_the_risk(people):
 
 
 def test_a_small_sample_is_a_mean_over_its_draws():
-    people = CASES[0]
+    people = CASES["binary"]()
     problem = people.sample(5, 0.1, np.random.default_rng(3))
     counts = problem.y[:, 0] * 5 / problem.num_samples
     np.testing.assert_allclose(counts, np.round(counts), atol=1e-12)
@@ -70,8 +78,13 @@ def test_the_linear_population_loses_the_penalty_itself():
     assert 0.95 <= people.excess(zero) / (slope * people.norm) <= 1.0
 
 
-def test_a_loss_without_a_law_is_refused():
+def test_what_makes_no_population_is_refused():
+    people = CASES["binary"]()
     with pytest.raises(ValueError, match="label probabilities"):
-        population_of(CASES[0].op, CASES[0].f0, CASES[0].delta_true, "squared")
+        population_of(people.op, people.f0, people.delta_true, "squared")
     with pytest.raises(ValueError, match="no room"):
         teacher_population((2, 2), num_atoms=5, num_outputs=3, seed=0)
+    with pytest.raises(ValueError, match="sum to zero"):
+        taught_population(RNG.normal(size=(4, 3, 2, 2)), np.ones((4, 3)), 1.0)
+    with pytest.raises(ValueError, match="one weight"):
+        digits_population("transformer", num_atoms=4, seed=0)
