@@ -138,14 +138,14 @@ def around_count(shape, ranks, offsets, seeds, starts):
 
 
 def planted(ranks, offsets, excesses, seeds):
-    """Planted instances at `N = r(r+3)/2 + offset`, for each rank a rectangle."""
+    """Planted instances at `N = r(r+3)/2 + offset ≥ 1`, for each rank a rectangle."""
     return tuple(
         {
             "family": "planted",
             "fan_out": 8,
             "fan_in": 9,
             "excess": excesses,
-            "num_samples": tuple(nl.planting_threshold(rank) + offset for offset in offsets),
+            "num_samples": tuple(n for offset in offsets if (n := nl.planting_threshold(rank) + offset) > 0),
             "seed": seeds,
             "starts": 8,
             "rank": rank,
@@ -185,15 +185,15 @@ experiment = Experiment(
             *planted((5, 6, 7), (-1, 0), 1e-3, tuple(range(8))),
         ),
         Profile.full: (
-            gaussian((4, 4), (1e-3, 0.01, 0.1), every(1, 16), up_to(4), tuple(range(48)), 64),
-            gaussian((6, 6), (1e-3, 0.01, 0.1), every(1, 36), up_to(6), tuple(range(32)), 64),
-            gaussian((8, 8), (1e-3, 0.01, 0.1), every(2, 64), up_to(8), tuple(range(24)), 64),
-            gaussian((5, 9), 0.01, every(2, 44), up_to(5), tuple(range(32)), 64),
-            gaussian((12, 12), 0.01, every(8, 96), up_to(8), tuple(range(12)), 64),
-            *around_count((8, 8), up_to(6), tuple(range(-8, 5)), tuple(range(24)), 64),
-            *around_count((6, 6), up_to(4), tuple(range(-8, 5)), tuple(range(24)), 64),
-            *around_count((5, 9), up_to(4), tuple(range(-8, 5)), tuple(range(24)), 64),
-            *planted(up_to(7), (-2, -1, 0, 1, 2, 4, 8), (1e-1, 1e-2, 1e-3), tuple(range(64))),
+            gaussian((4, 4), 0.01, every(1, 16), up_to(4), tuple(range(24)), 64),
+            gaussian((6, 6), (1e-3, 0.01, 0.1), every(2, 36), up_to(6), tuple(range(16)), 64),
+            gaussian((8, 8), (1e-3, 0.01, 0.1), every(4, 56), up_to(8), tuple(range(16)), 64),
+            gaussian((5, 9), 0.01, every(2, 44), up_to(5), tuple(range(16)), 64),
+            gaussian((12, 12), 0.01, every(8, 96), up_to(8), tuple(range(8)), 64),
+            *around_count((8, 8), up_to(6), tuple(range(-8, 5)), tuple(range(16)), 64),
+            *around_count((6, 6), up_to(4), tuple(range(-8, 5)), tuple(range(16)), 64),
+            *around_count((5, 9), up_to(4), tuple(range(-8, 5)), tuple(range(16)), 64),
+            *planted(up_to(7), (-2, -1, 0, 1, 2, 4, 8), (1e-1, 1e-2, 1e-3), tuple(range(24))),
         ),
     },
     run=run,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ntklora.plotting.boundary import fit_growth, fit_power_law
+from ntklora.plotting.boundary import fit_growth, fit_power_law, usual_decay
 from ntklora.plotting.heat_map import DASHES
 from ntklora.plotting.intervals import share_interval
 from ntklora.plotting.style import BLUE, GREY, INK, SMALLEST, VERMILION, ladder, new_drawing, plain_ticks
@@ -209,17 +209,20 @@ def _critical_ranks(axes: Axes, table: Table) -> None:
     counts = [2 * (last / 2) ** (step / 200) for step in range(201)]
     axes.plot(counts, [landscape_rank(int(n)) - 1 for n in counts], color=INK, linewidth=0.8)
     axes.plot(counts, [sharp_landscape_rank(int(n)) - 1 for n in counts], color=INK, linewidth=0.8, linestyle=DASHES)
-    for law in _part(table, "growth", False):
-        if law["lam_ratio"]:
-            points = [(n, law["prefactor"] * n ** law["exponent"]) for n in counts]
-            axes.plot(*zip(*[(n, rank) for n, rank in points if rank >= 0.9]), color=BLUE, linewidth=0.6)
+    gaussian = [record for record in critical if record["family"] == "gaussian"]
+    usual = usual_decay(gaussian)
     x, y = [record["num_samples"] for record in first], [record["rank"] for record in first]
     axes.plot(x, y, color=VERMILION, marker="D", linestyle="", label="worst case", zorder=4)
-    gaussian = [record for record in critical if record["family"] == "gaussian"]
-    for marker, ((fan_out, fan_in), records) in zip(MARKERS, grouped(gaussian, "fan_out", "fan_in").items()):
+    typical = grouped([record for record in gaussian if record["lam_ratio"] == usual], "fan_out", "fan_in")
+    for marker, ((fan_out, fan_in), records) in zip(MARKERS, typical.items()):
         x, y = [record["num_samples"] for record in records], [record["rank"] for record in records]
         look = {"color": BLUE, "marker": marker, "markersize": 2.8, "markerfacecolor": "white"}
         axes.plot(x, y, linestyle="", label=f"typical, {fan_out}×{fan_in}", **look)
+        for law in _part(table, "growth", False):
+            if (law["fan_out"], law["fan_in"], law["lam_ratio"]) == (fan_out, fan_in, usual):
+                within = [n for n in counts if min(x) <= n <= max(x)]
+                fitted = [law["prefactor"] * n ** law["exponent"] for n in within]
+                axes.plot(within, fitted, color=BLUE, linewidth=0.6, zorder=1)
     networks = [record for record in critical if record["family"] != "gaussian"]
     worst = {
         count: max(record["rank"] for record in some) for (count,), some in grouped(networks, "num_samples").items()

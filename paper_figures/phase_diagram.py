@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ntklora.plotting.boundary import count_ratio, fit_constant, fit_drift
+from ntklora.plotting.boundary import count_ratio, fit_constant, fit_drift, usual_decay
 from ntklora.plotting.heat_map import (
     DASHES,
     SPURIOUS_SHADES,
@@ -146,12 +146,15 @@ def _said_of(table: Table, fit: Record) -> str:
 
 
 def draw(table: Table) -> Drawing:
-    """Heat maps of one shape; below them the shares over the parameter count, without and with weight decay."""
+    """Heat maps of one shape; below them the shares over the parameter count, without and with the usual decay."""
     drawing = new_drawing(3.8)
     drawing.get_layout_engine().set(h_pad=0.02, w_pad=0.02, hspace=0.02, wspace=0.02)
     grid = drawing.add_gridspec(3, 2, height_ratios=(1.45, 0.42, 1.4))
     cells = [record for record in table if record["part"] == "share"]
-    fits = _fitted(table, "constant")
+    shown = (0.0, usual_decay(cells))
+    cells, fits = (
+        [each for each in some if each["lam_ratio"] in shown] for some in (cells, _fitted(table, "constant"))
+    )
     _heat_maps(drawing, grid, cells, fits)
     _key(drawing.add_subplot(grid[1, :]), fits)
     _collapses(drawing, grid, cells, fits)
@@ -199,7 +202,7 @@ def _key(axes: Axes, fits: Table) -> None:
     name_classes(axes, 0.26, 0.84, 0.11)
     draw_classes(axes, SPURIOUS_SHADES, 0.26, 0.64, 0.11, 0.17)
     curves = [("$r(r+1)/2 = KN$", "-", INK), ("$r(r+3)/2 = d$", DASHES, INK)]
-    curves += [(f"fitted count, {_decay(fit['lam_ratio'])}", "-", _tint(fit["lam_ratio"])) for fit in fits[:2]]
+    curves += [(f"fitted count, {_decay(fit['lam_ratio'])}", "-", _tint(fit["lam_ratio"])) for fit in fits]
     for place, (label, linestyle, color) in enumerate(curves):
         left, bottom = (0.12, 0.55)[place // 2], (0.4, 0.12)[place % 2]
         axes.plot([left, left + 0.06], [bottom, bottom], color=color, linewidth=0.9, linestyle=linestyle)
@@ -220,7 +223,7 @@ def _collapses(drawing: Drawing, grid: Any, cells: Table, fits: Table) -> None:
             for (fan_out, fan_in), marker in markers.items()
         ],
     )
-    for column, ((lam_ratio,), records) in enumerate(list(grouped(cells, "lam_ratio").items())[:2]):
+    for column, ((lam_ratio,), records) in enumerate(grouped(cells, "lam_ratio").items()):
         axes = drawing.add_subplot(grid[2, column])
         for (rank, *shape), some in grouped(records, "rank", "fan_out", "fan_in").items():
             x, y = [cell["count_ratio"] for cell in some], [cell["instance_share"] for cell in some]
@@ -234,7 +237,10 @@ def _collapses(drawing: Drawing, grid: Any, cells: Table, fits: Table) -> None:
         axes.set_xlabel("$(r(m+n) - r^2)/(KN)$")
         axes.set_ylim(-0.05, 1.05)
         axes.set_xscale("log")
-        plain_ticks(axes.xaxis, (0.25, 0.5, 1, 1.5, 2, 4, 8))
+        ratios = [cell["count_ratio"] for cell in records]
+        plain_ticks(
+            axes.xaxis, (0.8, 1, 1.25, 1.6, 2, 2.5) if max(ratios) < 4 * min(ratios) else (0.25, 0.5, 1, 2, 4, 8)
+        )
         axes.legend(handles=keys[column], loc="upper right", fontsize=SMALLEST, handlelength=1.0, handletextpad=0.4)
         if column == 0:
             axes.set_ylabel("share of instances")

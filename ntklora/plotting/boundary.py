@@ -37,6 +37,15 @@ class PowerLaw(NamedTuple):
     exponent: Interval
 
 
+def usual_decay(records: Sequence[Row]) -> float:
+    """The weight decay, as a share of λ_max, of most records that have one: what is shown where there are several.
+
+    0 where there is none.
+    """
+    decays = [record["lam_ratio"] for record in records if record["lam_ratio"]]
+    return max(sorted(set(decays)), key=decays.count, default=0.0)
+
+
 def count_ratio(row: Row) -> float:
     """q = (r(m+n) − r²)/(KN): LoRA's parameters without the gauge, per number that is fitted."""
     count = parameter_count(row["rank"], row["fan_out"], row["fan_in"])

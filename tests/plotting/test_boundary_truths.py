@@ -15,6 +15,7 @@ from ntklora.plotting.boundary import (
     fit_growth,
     fit_power_law,
     hit_chance,
+    usual_decay,
 )
 from ntklora.theory import parameter_count
 
@@ -110,3 +111,8 @@ def test_a_power_law_is_least_squares_in_logarithms():
     exact = fit_power_law([1, 4, 16, 64], [3, 6, 12, 24])
     assert exact.exponent == pytest.approx((0.5, 0.5, 0.5), abs=1e-12)
     assert fit_power_law([1, 2], [1, 2]) is None
+
+
+def test_the_usual_decay_is_that_of_most_records_and_never_none():
+    assert usual_decay([{"lam_ratio": x} for x in (0.0, 0.0, 0.0, 0.1, 0.01, 0.01)]) == 0.01
+    assert usual_decay([{"lam_ratio": 0.0}]) == 0.0
