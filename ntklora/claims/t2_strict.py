@@ -121,6 +121,11 @@ def judge_trained(instances: Sequence[Planted]) -> Evidence:
         left, right = (x + 1e-2 * rng.standard_normal((_STARTS, *x.shape)) for x in (u, v))
         ends = find_endpoints(problem, rank, jax.random.key(0), starts=_STARTS, initial=(left, right))
         verdicts += judge_endpoints(problem, ends).kinds
+    return none_strict(verdicts)
+
+
+def none_strict(verdicts: Sequence[Endpoint]) -> Evidence:
+    """No endpoint where the boundary forbids it is strict and above the optimum."""
     strict = sum(verdict in (Endpoint.spurious, Endpoint.rank_limited) for verdict in verdicts)
     unfinished = sum(verdict in (Endpoint.unconverged, Endpoint.inconclusive) for verdict in verdicts)
     outcome = Outcome.refuted if strict else Outcome.inconclusive if unfinished else Outcome.consistent

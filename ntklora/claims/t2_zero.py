@@ -16,7 +16,7 @@ from ntklora.certificates.hessian import Hessian
 from ntklora.certificates.span import span_dimension
 from ntklora.certified.landscape import survey_landscape
 from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.claims.t2_strict import Tally, judge_tallies, tally_points, without_gauge
+from ntklora.claims.t2_strict import Tally, judge_tallies, none_strict, tally_points, without_gauge
 from ntklora.instances.gaussian import gaussian_problem
 from ntklora.instances.planted import Planted, plant_spurious_minimum, plant_undecayed_minimum
 from ntklora.problem.problem import Problem
@@ -90,11 +90,7 @@ def judge_trained(problems: list[Problem], rank: int) -> Evidence:
         if not plain or rank < undecayed_landscape_rank(span_dimension(problem), *shape):
             return INAPPLICABLE
         verdicts += survey_landscape(problem, rank, jax.random.key(0), starts=_STARTS).kinds
-    strict = sum(verdict in (Endpoint.spurious, Endpoint.rank_limited) for verdict in verdicts)
-    unfinished = sum(verdict in (Endpoint.unconverged, Endpoint.inconclusive) for verdict in verdicts)
-    outcome = Outcome.refuted if strict else Outcome.inconclusive if unfinished else Outcome.consistent
-    measured = {"strict_endpoints": float(strict), "endpoints": float(len(verdicts))}
-    return Evidence(outcome, {"strict_endpoints": 0.0}, measured, -float(strict))
+    return none_strict(verdicts)
 
 
 claim = Claim(
