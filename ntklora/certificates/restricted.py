@@ -68,7 +68,7 @@ def restricted_curvature(
     floor, ceiling = float(np.linalg.eigvalsh(least)[0]), float(np.linalg.eigvalsh(most)[-1])
     rng = np.random.default_rng(seed)
     lowest, highest = (sign * _least_value(sign * form, rank, starts, rng) for sign in (1.0, -1.0))
-    rounding = m * n * np.finfo(np.float64).eps * ceiling
+    rounding = m * n * float(np.finfo(np.float64).eps) * ceiling
     return RestrictedCurvature(
         Bracket(max(floor - rounding, 0.0), max(lowest, 0.0)), Bracket(highest, ceiling + rounding)
     )

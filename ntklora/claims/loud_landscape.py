@@ -17,7 +17,7 @@ from ntklora.certificates.endpoints import Endpoint, classify_endpoint, classify
 from ntklora.certificates.restricted import restricted_curvature
 from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.optimum import solve
-from ntklora.claims.claim import Profile
+from ntklora.claims.claim import Evidence, Outcome, Profile
 from ntklora.data.teacher_student import random_frame
 from ntklora.instances.loud import Loud, plant_loud_minimum
 from ntklora.problem.objective import balanced_factors, dual_vector, gradient_matrices, lam_max
@@ -26,9 +26,20 @@ from ntklora.tangent.operator import TangentOperator
 
 STARTS = {Profile.smoke: 8, Profile.default: 32, Profile.full: 256}
 SEEDS = {Profile.smoke: 1, Profile.default: 3, Profile.full: 20}
+# Share of starts that must end at second-order points; the statements say nothing of the others.
+FINISHED = 0.99
+# On the instance built for it a bound must be attained up to this factor, or it would say little.
+TIGHT = 1.1
 _SECOND_ORDER = frozenset({Endpoint.global_, Endpoint.spurious, Endpoint.rank_limited, Endpoint.flat})
 # Singular values below this share of the largest do not count towards the rank of an endpoint.
 _RANK_TOLERANCE = 1e-6
+# Singular values of the loud minimum and of the optimum.
+_PLANTED = (
+    ((1.0,), (1.0,)),
+    ((2.0, 1.0), (1.0,)),
+    ((2.0, 1.5, 1.0), (1.0,)),
+    ((1.5, 1.0), (1.0, 0.7)),
+)
 # One shape for all squared losses: the statements do not depend on it, and one compilation serves them all.
 _SHAPE = (4, 4)
 
@@ -37,7 +48,8 @@ class Landscape(NamedTuple):
     """The second-order points of LoRA at one rank, one row each, and what KKR supposes of their problem.
 
     `values (S, r)` singular values, falling; `residual (S,)` ‖S‖_op, `misfit (S,)` what of ∇L is not of the form
-    −λUVᵀ + S, relative to λ; `optimal (S,)` certified global; `finished` the share of starts that ended at such points.
+    −λUVᵀ + S, relative to λ; `distance (S,)` ‖X − X*‖²; `outside (S,)` ‖(I − UUᵀ) X* (I − VVᵀ)‖_*; `optimal (S,)`
+    certified global; `finished` the share of starts that ended at such points.
     """
 
     lam: float
@@ -48,8 +60,21 @@ class Landscape(NamedTuple):
     values: np.ndarray
     residual: np.ndarray
     misfit: np.ndarray
+    distance: np.ndarray
+    outside: np.ndarray
     optimal: np.ndarray
     finished: float
+
+
+def kkr_landscapes(profile: Profile) -> list[Landscape]:
+    """Loud minima, squared losses with 2α above and below β, logistic losses; the tight instance comes last."""
+    starts, seeds = STARTS[profile], range(SEEDS[profile])
+    return [
+        *(planted_landscape(values, optimum, seed, starts) for values, optimum in _PLANTED for seed in seeds),
+        *(conditioned_landscape(condition, seed, starts) for condition in (1.5, 1.9, 4.0) for seed in seeds),
+        *(logistic_landscape(seed, starts) for seed in seeds),
+        tight_landscape(0),
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -130,14 +155,23 @@ def logistic_landscape(seed: int, starts: int) -> Landscape:
     return _survey(problem.with_lam(0.6 * lam_max(problem)), 2, seed, starts)
 
 
-def with_saddle_at_zero(landscape: Landscape, problem: Problem) -> Landscape:
-    """The landscape with δ = 0 counted as second order: it is stationary, and below λ_max a strict saddle."""
+def _with_saddle_at_zero(landscape: Landscape, problem: Problem) -> Landscape:
+    optimum = np.asarray(solve(problem).delta)
     return landscape._replace(
         values=np.concatenate([landscape.values, np.zeros((1, landscape.rank))]),
         residual=np.append(landscape.residual, lam_max(problem)),
         misfit=np.append(landscape.misfit, 0.0),
+        distance=np.append(landscape.distance, np.sum(optimum**2)),
+        outside=np.append(landscape.outside, np.linalg.norm(optimum, "nuc")),
         optimal=np.append(landscape.optimal, False),
     )
+
+
+def with_saddle(profile: Profile) -> list[Landscape]:
+    """A planted landscape with δ = 0 counted as second order: it is stationary, and below λ_max a strict saddle."""
+    values, optimum = _PLANTED[1]
+    problem = plant_loud_minimum(values, optimum, seed=0, shape=_SHAPE).problem
+    return [_with_saddle_at_zero(planted_landscape(values, optimum, 0, STARTS[profile]), problem)]
 
 
 def judge_points(
@@ -146,33 +180,47 @@ def judge_points(
     """Rows for the points among `us (S, m, r)`, `vs (S, n, r)` whose class is one of second order."""
     problem = problem.host()
     lam, kept = float(problem.lam), [s for s, kind in enumerate(kinds) if kind in _SECOND_ORDER]
-    rows = [_decompose(problem, us[s] @ vs[s].T, rank) for s in kept]
-    values, residual, misfit = (np.array(column) for column in zip(*rows, strict=True))
+    solution = solve(problem)
+    points = [_decompose(problem, us[s] @ vs[s].T, rank, np.asarray(solution.delta)) for s in kept]
     return Landscape(
         lam=lam,
         rank=rank,
-        optimum_rank=solve(problem).rank,
+        optimum_rank=solution.rank,
         convexity=convexity,
         smoothness=smoothness,
-        values=values,
-        residual=residual,
-        misfit=misfit,
+        values=np.array([point.values for point in points]),
+        residual=np.array([point.residual for point in points]),
+        misfit=np.array([point.misfit for point in points]),
+        distance=np.array([point.distance for point in points]),
+        outside=np.array([point.outside for point in points]),
         optimal=np.array([kinds[s] is Endpoint.global_ for s in kept]),
         finished=len(kept) / len(kinds),
     )
 
 
-def _decompose(problem: Problem, x: np.ndarray, rank: int) -> tuple[np.ndarray, float, float]:
-    """Singular values of X, `‖S‖_op`, and the misfit of ∇L(X) relative to λ."""
+class _Point(NamedTuple):
+    """One row of a `Landscape`."""
+
+    values: np.ndarray
+    residual: float
+    misfit: float
+    distance: float
+    outside: float
+
+
+def _decompose(problem: Problem, x: np.ndarray, rank: int, optimum: np.ndarray) -> _Point:
     left, values, right = np.linalg.svd(x)
     kept = int((values > _RANK_TOLERANCE * max(values[0], np.finfo(float).tiny)).sum())
     z = problem.f0 + problem.op.apply(x)
     (gradient,) = gradient_matrices(problem, dual_vector(problem, z)).values()
     rotated = left.T @ gradient @ right.T
-    residual = np.linalg.norm(rotated[kept:, kept:], 2) if kept < min(x.shape) else 0.0
+    across = slice(kept, None), slice(kept, None)
+    residual = np.linalg.norm(rotated[across], 2) if kept < min(x.shape) else 0.0
     rotated[:kept, :kept] += problem.lam * np.eye(kept)
-    rotated[kept:, kept:] = 0.0
-    return values[:rank], float(residual), float(np.linalg.norm(rotated) / problem.lam)
+    rotated[across] = 0.0
+    outside = np.linalg.norm((left.T @ optimum @ right.T)[across], "nuc") if kept < min(x.shape) else 0.0
+    misfit = np.linalg.norm(rotated) / problem.lam
+    return _Point(values[:rank], float(residual), float(misfit), float(np.sum((x - optimum) ** 2)), float(outside))
 
 
 def _around(planted: Loud, starts: int) -> Landscape:
@@ -205,3 +253,9 @@ def _survey(
         narrow = restricted_curvature(problem, 2, float(radius), starts=1)
         constants = wide.convexity.low, narrow.smoothness.high
     return judge_points(problem, rank, us, vs, kinds, *constants)
+
+
+def if_tight(evidence: Evidence, tight: Evidence, name: str, most: float) -> Evidence:
+    """The evidence, unless it is consistent and the instance built to attain the bound stays away from it."""
+    loose = not isinstance(tight.measured, dict) or not 1 / most <= tight.measured[name] <= most
+    return evidence._replace(outcome=Outcome.refuted) if evidence.outcome is Outcome.consistent and loose else evidence

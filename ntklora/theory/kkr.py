@@ -14,6 +14,7 @@ Mirsky's inequality. What follows are the functions below. [paper for `loud_rati
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor
 
 
@@ -32,6 +33,24 @@ def loud_ratio(convexity: float, smoothness: float) -> float:
 def residual_bound(lam: float, smoothness: float, smallest: float) -> float:
     """`λ + β σ_r(X)`, which bounds `‖S‖_op` in `∇L(X) = −λUVᵀ + S` at a second-order point. KKR-identity [derived]."""
     return lam + smoothness * smallest
+
+
+def distance_bounds(
+    convexity: float, smoothness: float, values: Sequence[float], optimum_rank: int, outside: float
+) -> tuple[float, float]:
+    """`2σ_{r*}(X)‖B‖_* + Σ_{i>r*} σ_i(X)² ≤ ‖X − X*‖² ≤ (β/α) σ_r(X) ‖B‖_*`, the ends of the module's inequality.
+
+    `values` are the r singular values of X, falling; `outside` is ‖B‖_*. The left end holds for any two matrices of
+    these ranks. KKR-distance [derived]. Errors: `ValueError` unless 0 < α ≤ β.
+
+    >>> distance_bounds(0.5, 2.0, [3.0, 1.0], 1, 0.5)
+    (4.0, 2.0)
+    """
+    _require_order(convexity, smoothness)
+    if convexity == 0:
+        raise ValueError("convexity = 0: without restricted strong convexity nothing bounds the distance")
+    near = 2.0 * values[optimum_rank - 1] * outside + sum(value**2 for value in values[optimum_rank:])
+    return near, smoothness / convexity * values[-1] * outside
 
 
 def norm_bound(loss_at_zero: float, lam: float) -> float:

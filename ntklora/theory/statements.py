@@ -28,6 +28,7 @@ LABELS: Mapping[str, Label] = {
     "T3": Label.reconstructed,
     "KKR": Label.paper,
     "KKR-identity": Label.derived,
+    "KKR-distance": Label.derived,
     "KKR-norm": Label.derived,
     "KKR-rank": Label.derived,
     **{f"H{number}": Label.derived for number in range(1, 11)},

@@ -3,13 +3,14 @@
 import pytest
 
 from ntklora.claims.claim import Outcome, Profile
+from ntklora.claims.kkr_distance import claims as distances
 from ntklora.claims.kkr_loud_minima import claims
 from ntklora.claims.kkr_norm import claim
 from ntklora.claims.registry import all_claims
 from ntklora.claims.run import run_claim
 
 
-@pytest.mark.parametrize("each", [*claims, claim], ids=lambda each: each.id)
+@pytest.mark.parametrize("each", [*claims, *distances, claim], ids=lambda each: each.id)
 def test_consistent_with_controls_as_expected(each):
     result = run_claim(each, Profile.smoke)
     assert result.outcome is Outcome.consistent, (result.reason, result.measured)
