@@ -116,7 +116,7 @@ claims = (
         id="KKR-distance",
         statement="At a second-order stationary point X = U Sigma V^T of LoRA, with B = (I - UU^T) X* (I - VV^T): "
         "2 sigma_{r*}(X) |B|_* + sum_{i > r*} sigma_i(X)^2 <= |X - X*|^2 <= (beta/alpha) sigma_r(X) |B|_*.",
-        source="derived, for every r* <= r; it implies KKR and KKR-rank; theory 2.4",
+        source="derived, for every r* <= r; it implies KKR; theory 2.4",
         label=Label.derived,
         version=1,
         check=_distance,
@@ -141,7 +141,7 @@ claims = (
     Claim(
         id="KKR-rank",
         statement="If r > (beta/(2 alpha))^2 r* and r >= r*, every second-order stationary point of LoRA is global.",
-        source="derived, from the inequality behind KKR; theory 2.4",
+        source="derived, from the proof of KKR-distance; theory 2.4",
         label=Label.derived,
         version=2,
         check=_rank,

@@ -66,8 +66,8 @@ def norm_bound(loss_at_zero: float, lam: float) -> float:
 def benign_rank(convexity: float, smoothness: float, optimum_rank: int) -> int:
     """The smallest r with `r > (β/2α)² r*` and `r ≥ r*`: from there on every second-order point is global.
 
-    In units of σ_r, with `k ≤ r*` singular values b_i of B, the left side above is at least `α (Σ φ(b_i) + r − r*)`,
-    φ(b) = 2b up to 1 and 1 + b² beyond: convex, so above its tangent at `t = √(r/r*)`, which gives `2αt Σ b_i`.
+    In units of σ_r, with `k ≤ r*` singular values b_i of B, the proof's `‖X − X*‖²` is at least `Σ φ(b_i) + r − r*`,
+    φ(b) = 2b up to 1 and 1 + b² beyond: convex, so above its tangent at `t = √(r/r*)`, which gives `2t Σ b_i`.
     KKR-rank [derived]; at `r = r*` it is KKR's `2α > β`. Spurious minima exist as soon as `β/α > 1 + 2√(r/r*)` (the
     claim plants them for `r* = 1`), up to the rank `((β/α − 1)/2)² r*`: the bound is not far from that.
     Errors: `ValueError` unless 0 < α ≤ β.

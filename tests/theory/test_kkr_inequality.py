@@ -4,17 +4,22 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from ntklora.theory.kkr import benign_rank, loud_ratio, norm_bound, residual_bound
+from ntklora.theory.kkr import benign_rank, distance_bounds, loud_ratio, norm_bound, residual_bound
 
 RNG = np.random.default_rng(0)
 
 
 def sides(x, best, rank, optimum_rank):
-    """`‖X − X*‖²` and `2σ_{r*}(X)‖B‖_* + Σ_{i>r*} σ_i(X)²` with B the part of X* orthogonal to both spaces of X."""
+    """`‖X − X*‖²` and the larger of the two lower bounds, with B the part of X* orthogonal to both spaces of X.
+
+    `2σ_{r*}(X)‖B‖_* + Σ_{i>r*} σ_i(X)²`, behind KKR; `Σ φ(b_i) + r − r*` in units of σ_r, behind KKR-rank.
+    """
     left, values, right = np.linalg.svd(x)
-    outside = left[:, rank:].T @ best @ right[rank:].T
-    far = 2 * values[optimum_rank - 1] * np.linalg.norm(outside, "nuc") + (values[optimum_rank:rank] ** 2).sum()
-    return np.sum((x - best) ** 2), far
+    b = np.linalg.svd(left[:, rank:].T @ best @ right[rank:].T, compute_uv=False)
+    first, _ = distance_bounds(1.0, 1.0, list(values[:rank]), optimum_rank, b.sum())
+    smallest = values[rank - 1]
+    second = np.where(b <= smallest, 2 * b * smallest, smallest**2 + b**2)[b > 1e-12 * b[0]].sum()
+    return np.sum((x - best) ** 2), max(first, second + (rank - optimum_rank) * smallest**2)
 
 
 def product(parameters, rank, size):
@@ -71,6 +76,7 @@ def test_closed_forms_and_their_limits():
     assert loud_ratio(1.0, 2.0) == 1.0
     assert residual_bound(0.1, 2.0, 0.25) == pytest.approx(0.6)
     assert norm_bound(0.5, 0.1) == pytest.approx(5.0)
-    for refused in (lambda: loud_ratio(2.0, 1.0), lambda: benign_rank(0.0, 1.0, 1), lambda: norm_bound(1.0, 0.0)):
+    refusals = [lambda: loud_ratio(2.0, 1.0), lambda: benign_rank(0.0, 1.0, 1), lambda: norm_bound(1.0, 0.0)]
+    for refused in [*refusals, lambda: distance_bounds(0.0, 1.0, [1.0], 1, 1.0)]:
         with pytest.raises(ValueError, match=r"expected|convexity|positive"):
             refused()
