@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 HALF = 0.5  # of the instances
 NAMES = (
-    *("part", "family", "fan_out", "fan_in", "lam_ratio", "excess", "offset", "rank", "num_samples", "instances"),
+    *("part", "family", "fan_out", "fan_in", "lam_ratio", "excess", "offset", "rank", "surveyed", "num_samples"),
+    "instances",
     *(f"{value}{end}" for value in ("instance_share", "exponent") for end in ("", "_low", "_high")),
     "prefactor",
 )
@@ -33,7 +34,8 @@ def tabulate(rows: Mapping[str, Rows]) -> Table:
 
     planted: share of planted instances at `offset` = N − r(r+3)/2, all ranks together. first: the least N at which an
     instance planted or searched for has a spurious minimum of this rank. critical: the largest rank at which half of
-    the instances of a family have one, 0 where none has. growth: the fitted power laws, of the first for the planted.
+    the instances of a family have one, 0 where none has, of ranks up to `surveyed`. growth: the fitted power laws, of
+    the first for the planted.
     """
     own, surveys = rows.get("phase_diagram", ()), rows.get("landscape", ())
     gaussian = [row for row in own if row["family"] == "gaussian"]
@@ -98,8 +100,8 @@ def _criticals(rows: Rows, of: Mapping[str, Any]) -> list[Record]:
         if len(cells) == len(ranks):
             found = [rank for (rank,), cell in cells.items() if _counted(cell)["instance_share"] >= HALF]
             instances = min(len(cell) for cell in cells.values())
-            critical = {"num_samples": count, "rank": max(found, default=0), "instances": instances}
-            records.append(new_record(NAMES, part="critical", **of, **critical))
+            critical = {"num_samples": count, "rank": max(found, default=0), "surveyed": max(ranks)}
+            records.append(new_record(NAMES, part="critical", **of, **critical, instances=instances))
     return records
 
 
@@ -161,9 +163,12 @@ def _said_of_distance(table: Table) -> str:
         records = [record for record in critical if (record["family"] == "gaussian") == gaussian]
         if records:
             count = max(record["num_samples"] for record in records)
-            rank = max(record["rank"] for record in records if record["num_samples"] == count)
+            top = max((record for record in records if record["num_samples"] == count), key=lambda each: each["rank"])
+            bound = "at least" if top["rank"] == top["surveyed"] else "at most"
             asked = f"{landscape_rank(count)} (T2) and {sharp_landscape_rank(count)} (T2-strict)"
-            said.append(f"on {what} at N = {count} the critical rank is at most {rank}, the guarantees ask for {asked}")
+            said.append(
+                f"on {what} at N = {count} the critical rank is {bound} {top['rank']}, the guarantees ask for {asked}"
+            )
     return f"Practice against theory: {'; '.join(said)}." if said else ""
 
 
