@@ -41,9 +41,10 @@ def restricted_curvature(
     """Brackets of α and β over differences of rank at most `rank`, in the ball `‖δ‖_F ≤ radius`, for one weight.
 
     Taken in the coordinates that the data see: for `λ > 0` second-order points and the optimum live there. The safe
-    ends are the extreme eigenvalues of `(1/N) Σ c_i G_ij G_ijᵀ` with `c_i` the loss's curvature bounds on the ball; the
-    inner ends are found at `δ = 0` by alternating between the row and the column space of E from `starts` random ones,
-    each half step an eigenvector: monotone, and no promise of the global extreme.
+    ends are the extreme eigenvalues of `E -> (1/N) Σ c_i <G_ij, E>²`, a dense matrix of `(mn)²` entries, with `c_i` the
+    loss's curvature bounds on the ball; the inner ends are found at `δ = 0` by alternating between the row and the
+    column space of E from `starts` random ones, each half step an eigenvector: monotone, and no promise of the global
+    extreme.
     Errors: `ValueError` for several weights, a rank below 1, a radius below 0, a perturbed problem.
 
     >>> import ntklora as nl

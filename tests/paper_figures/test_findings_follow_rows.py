@@ -225,8 +225,13 @@ def test_loud_minima_tell_the_typical_instance_from_the_planted_one():
     def spurious_everywhere(cell):
         return loud_row({**cell, "family": "planted"})
 
-    assert "none was met" in say("loud_minima", loud_row)
+    def excluded(cell):
+        return {**spurious_everywhere(cell), "convexity": 3.0, "convexity_met": 3.0}
+
+    assert "does not exclude spurious minima" in (said := say("loud_minima", loud_row))
+    assert "none was met" in said
     assert "were met" in say("loud_minima", spurious_everywhere)
+    assert "at any scale, which contradicts it" in say("loud_minima", excluded)
 
 
 def test_infinite_width_says_whether_and_how_fast_it_is_approached():
