@@ -101,9 +101,14 @@ def survey_planted(survey: Survey):
     return nl.judge_endpoints(problem, ends, tolerance=1e-9), nl.span_dimension(problem)
 
 
+SURVEYS = {"gaussian": survey_typical, "planted": survey_planted}
+
+
 def run(survey: Survey) -> Row:
     """Survey one rank of one instance."""
-    landscape, dimension = survey_planted(survey) if survey.family == "planted" else survey_typical(survey)
+    if survey.family not in SURVEYS:
+        raise ValueError(f"family is {survey.family!r}: expected {' or '.join(SURVEYS)}")
+    landscape, dimension = SURVEYS[survey.family](survey)
     return {
         "num_outputs": 1,
         "span_dimension": dimension,

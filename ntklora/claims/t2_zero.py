@@ -34,26 +34,27 @@ def _check(profile: Profile) -> Evidence:
     evidence = judge_boundary(profile)
     if evidence.outcome is not Outcome.consistent:
         return evidence
-    trained = judge_trained(
-        [gaussian_problem((4, 5), num_samples=10, seed=s).with_lam(0.0) for s in range(_TRAINED[profile])], 2
-    )
+    trained = judge_trained([_typical(10, seed) for seed in range(_TRAINED[profile])], 2)
     assert isinstance(evidence.measured, dict)
     assert isinstance(trained.measured, dict)
     return evidence._replace(outcome=trained.outcome, measured=evidence.measured | trained.measured)
+
+
+def _plant(rank: int, num_samples: int, seed: int, excess: float, shape: tuple[int, int]) -> Planted:
+    return plant_undecayed_minimum(rank, num_samples, seed=seed, excess=excess, shape=shape)
 
 
 def judge_boundary(
     profile: Profile,
     *,
     offset: int = 0,
-    plant: Callable[[int, int, int, float, tuple[int, int]], Planted] | None = None,
+    plant: Callable[[int, int, int, float, tuple[int, int]], Planted] = _plant,
     view: Callable[[Hessian], Hessian] = lambda h: h,
 ) -> Evidence:
     """The boundary `N = r·max(m, n) + offset`: no strict point at it, some with one sample more, for every rank.
 
     Controls plant otherwise, or look at another Hessian (`view`).
     """
-    plant = _plant if plant is None else plant
 
     def tally(rank: int, excess: float, later: int) -> Tally | None:
         points = (
@@ -64,10 +65,6 @@ def judge_boundary(
         return tally_points(points, view=view)
 
     return judge_tallies(_RANKS, _EXCESS, tally)
-
-
-def _plant(rank: int, num_samples: int, seed: int, excess: float, shape: tuple[int, int]) -> Planted:
-    return plant_undecayed_minimum(rank, num_samples, seed=seed, excess=excess, shape=shape)
 
 
 def _plant_decayed(rank: int, num_samples: int, seed: int, excess: float, shape: tuple[int, int]) -> Planted:
