@@ -188,7 +188,7 @@ FROZEN = (("asymmetric", 10),)
 
 experiment = Experiment(
     name="high_rank_preheating",
-    version=4,
+    version=5,
     question="How far does high-rank preheating lower the loss that LoRA of low rank ends at, and when not at all?",
     parameters=Stages,
     columns=COLUMNS,

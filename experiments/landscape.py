@@ -108,7 +108,7 @@ NETWORKS = tuple(f"{network}{labels}" for network in ("mlp", "cnn", "transformer
 
 experiment = Experiment(
     name="landscape",
-    version=6,
+    version=7,
     question="At which ranks, for how many data, does LoRA have spurious local minima?",
     parameters=Survey,
     columns=COLUMNS,

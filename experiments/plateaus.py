@@ -215,7 +215,7 @@ def grid(families, seeds, **axes):
 
 experiment = Experiment(
     name="plateaus",
-    version=1,
+    version=2,
     question="Where training is slow, is it near a saddle?",
     parameters=Descent,
     columns=COLUMNS,

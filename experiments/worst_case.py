@@ -111,7 +111,7 @@ def grids(ranks, sides, excesses, balances, random_seeds, search_seeds, num_step
 
 experiment = Experiment(
     name="worst_case",
-    version=2,
+    version=3,
     question="How much excess, with how much curvature, can a strict spurious minimum have?",
     parameters=Planting,
     columns=COLUMNS,
