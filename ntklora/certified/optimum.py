@@ -35,8 +35,8 @@ Matrices = dict[str, Any]
 _MAX_ROUNDS = 40
 # Columns of the first run: a step's price is proportional to them, and optima of higher rank are rare.
 _FIRST_COLUMNS = 8
-# Share of a fresh start that any other gets: with a hundredth some columns stayed at zero, and lifting had to do it; with
-# a tenth some of a path's warm starts took three times the steps of cold ones.
+# Share of a fresh start that any other gets: with a hundredth some columns stayed at zero, and lifting had to do it;
+# with a tenth some of a path's warm starts took three times the steps of cold ones.
 _STIR = 0.5
 
 
