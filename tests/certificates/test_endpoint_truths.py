@@ -43,9 +43,8 @@ def planted_cases():
     for rank in (1, 2, 3, 4):
         for excess in (1e-1, 1e-2, 1e-3, 1e-5):
             for offset in (-1, 0, 1):
-                for seed in range(2):
-                    n = planting_threshold(rank) + offset
-                    yield plant_spurious_minimum(rank, n, seed=100 * rank + seed, excess=excess)
+                n = planting_threshold(rank) + offset
+                yield plant_spurious_minimum(rank, n, seed=100 * rank, excess=excess)
 
 
 def test_planted_points_are_judged_as_the_dense_hessian_judges_them():
@@ -62,11 +61,11 @@ def test_planted_points_are_judged_as_the_dense_hessian_judges_them():
             assert report.best_known < report.objective * (1 - TOLERANCE)
             assert report.best_known >= dual_objective(problem, optimum.alpha) - 1e-12
         verdicts[report.endpoint] += 1
-    assert sum(verdicts.values()) == 96
-    assert verdicts[Endpoint.spurious] >= 20
-    assert verdicts[Endpoint.saddle] >= 30
+    assert sum(verdicts.values()) == 48
+    assert verdicts[Endpoint.spurious] >= 10
+    assert verdicts[Endpoint.saddle] >= 15
     # Minima within 1e-8 of an optimum that SciPy could not certify to 1e-8: the judge allows no others.
-    assert verdicts[Endpoint.inconclusive] <= 6
+    assert verdicts[Endpoint.inconclusive] <= 3
 
 
 @pytest.mark.parametrize(
