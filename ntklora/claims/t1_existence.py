@@ -2,7 +2,7 @@
 
 A minimizer is certified by its duality gap, its rank lowered with the outputs kept (`reduce_rank`), and what comes out
 is certified again. Generic minimizers are unique and low already, so most of the weight lies on planted optima of far
-higher rank, and on the tight instance, where the bound leaves no room.
+higher rank, with weight decay and without, and on the tight instance, where the bound leaves no room.
 """
 
 from __future__ import annotations
@@ -124,6 +124,27 @@ def spanned(problem: Problem, delta: Any) -> Case:
     return Case(seen, delta, span_dimension(problem))
 
 
+def without_decay(planted: PlantedOptimum, *, torn: float = 1.0) -> Case:
+    """`λ = 0`, minimized by the planted `δ`: every sample is met with targets that pull its outputs apart evenly.
+
+    Squared loss: above and below the outputs (`torn` = 0 interpolates). Logistic and softmax: once with each label,
+    `f0 = −A(δ)`. So `A*(∇ℓ) = 0`, and no direction separates the data.
+    """
+    problem, delta = planted
+    n, k = problem.num_samples, problem.num_outputs
+    z = problem.op.apply(delta)
+    y: np.ndarray
+    if isinstance(problem.loss, Squared):
+        copies, f0 = 2, problem.f0
+        pull = torn * np.random.default_rng(0).standard_normal((n, k))
+        y = np.concatenate([f0 + z + pull, f0 + z - pull])
+    else:
+        copies, f0 = max(2, k), -z
+        y = np.repeat(np.arange(k) if isinstance(problem.loss, CrossEntropy) else np.array([-1.0, 1.0]), n)
+    rows = np.tile(np.arange(n), copies)
+    return spanned(Problem(problem.op.take(rows), f0[rows], y, problem.loss, 0.0), delta)
+
+
 def tight_case(rank: int, allowed: int | None = None) -> Case:
     """The tight instance of this rank, where `KN = r(r+1)/2`."""
     planted = plant_tight_optimum(rank, seed=rank)
@@ -161,7 +182,9 @@ def _planted(profile: Profile, ranks: tuple[int, ...]) -> list[PlantedOptimum]:
 def _existence(profile: Profile) -> Evidence:
     tight = [tight_case(rank) for rank in range(1, 7)]
     planted = [Case(problem, delta, outputs_count(problem)) for problem, delta in _planted(profile, (6,))]
-    evidence = judge([*_solved_cases(profile), *planted, *tight])
+    undecayed = [without_decay(each, torn=torn) for each in _planted(profile, (6,)) for torn in (0.0, 1.0)]
+    undecayed = [case._replace(allowed=outputs_count(case.problem)) for case in undecayed]
+    evidence = judge([*_solved_cases(profile), *planted, *undecayed, *tight])
     # A bound says something only where it is attained: no slack on the tight instances, and LoRA below stays above.
     slack = max(case.allowed - reduce_case(case).size for case in tight)
     excess = min(_excess_below(tight[rank - 1], rank - 1) for rank in ((2,) if profile is Profile.smoke else (2, 3)))
@@ -186,12 +209,14 @@ def _span(profile: Profile) -> Evidence:
         [
             *(spanned(duplicated(problem, 3), delta) for problem, delta in repeated),
             *(spanned(*planted) for planted in _planted(profile, (6,))),
+            *(without_decay(planted) for planted in _planted(profile, (6,))),
         ]
     )
 
 
 def _blocks(profile: Profile) -> Evidence:
-    return judge(spanned(*planted) for ranks in ((4, 4), (2, 5, 3)) for planted in _planted(profile, ranks))
+    planted = [each for ranks in ((4, 4), (2, 5, 3)) for each in _planted(profile, ranks)]
+    return judge([*(spanned(*each) for each in planted), *(without_decay(each) for each in planted)])
 
 
 class _WrongSquared(Squared):
@@ -215,6 +240,14 @@ def _count_off_by_one(profile: Profile) -> Evidence:
 def _stopped_early(profile: Profile) -> Evidence:
     problem, delta, allowed = tight_case(3)
     return judge([Case(problem, np.zeros_like(delta), allowed)])
+
+
+def _off_the_minimum(profile: Profile) -> Evidence:
+    """Without decay, and the targets of the first sample moved: `δ` does not minimize, as `ker A*` tells."""
+    problem, delta, allowed = without_decay(plant_optimum((6,), 4, seed=0))
+    y = np.array(problem.y)
+    y[0] += 1.0
+    return judge([Case(Problem(problem.op, problem.f0, y, problem.loss, 0.0), delta, allowed)])
 
 
 def _no_minimizer(profile: Profile) -> Evidence:
@@ -259,12 +292,13 @@ claims = (
         statement="If F has a minimizer, it has one of rank r with r(r+1)/2 <= KN.",
         source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; tight instance derived",
         label=Label.paper,
-        version=1,
+        version=2,
         check=_existence,
         controls=(
             Control("count off by one: r(r+1)/2 <= KN - 1 on the tight instance", Outcome.refuted, _count_off_by_one),
             Control("conjugate without its factor 1/2", Outcome.inconclusive, _wrong_conjugate),
             Control("solver stopped before its first step", Outcome.inconclusive, _stopped_early),
+            Control("no weight decay, a target moved", Outcome.inconclusive, _off_the_minimum),
             Control("separable data without weight decay", Outcome.inapplicable, _no_minimizer),
         ),
     ),
@@ -273,7 +307,7 @@ claims = (
         statement="KN may be replaced by d = dim span{G_ij}, for softmax cross-entropy by dim span{G_ij - G_iK}.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
-        version=2,
+        version=3,
         check=_span,
         controls=(
             Control("a sample left out of the span", Outcome.refuted, _sample_left_out),
@@ -286,7 +320,7 @@ claims = (
         statement="With several weights some minimizer has sum_l r_l(r_l+1)/2 <= d: d is counted once.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
-        version=2,
+        version=3,
         check=_blocks,
         controls=(
             Control("layers reduced one by one: d counted for each", Outcome.refuted, _layers_one_by_one),
