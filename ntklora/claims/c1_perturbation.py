@@ -106,7 +106,7 @@ claim = Claim(
     "sharper [derived]: F(u, v) - min F <= <P, X* - QQ^T>.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; proof and sharper form derived",
     label=Label.paper,
-    version=3,
+    version=4,
     check=_check,
     controls=_STATEMENT.controls(lambda profile: landscapes_in_range(profile, every=_EVERY)[0]),
 )

@@ -21,15 +21,19 @@ from ntklora.certified.endpoints import find_endpoints
 from ntklora.certified.landscape import Landscape, judge_endpoints, survey_landscape
 from ntklora.certified.optimum import Solution, solve
 from ntklora.claims.claim import INAPPLICABLE, Control, Evidence, Outcome, Profile
+from ntklora.instances.digits import Labels, Network, digits_task, initialized_network
 from ntklora.instances.gaussian import gaussian_problem, random_perturbation
 from ntklora.instances.named import named_problem
 from ntklora.instances.planted import Planted, plant_spurious_minimum
+from ntklora.problem.networks import make_problem
 from ntklora.problem.objective import lam_max
 from ntklora.problem.padding import pad_samples
 from ntklora.problem.problem import Problem
+from ntklora.problem.reduction import reduce_problem
 from ntklora.tangent.operator import TangentOperator
 from ntklora.theory.ranks import landscape_rank, planting_threshold, sharp_landscape_rank
 
+ALL_LAYERS = "mlp_all_layers"
 LAM_RATIO = 0.02
 PERTURBATION = 1e-3  # in units of λ
 STARTS = {Profile.smoke: 16, Profile.default: 90, Profile.full: 512}
@@ -45,7 +49,10 @@ _SECOND_ORDER = frozenset({Endpoint.spurious, Endpoint.rank_limited, Endpoint.fl
 
 
 class Setting(NamedTuple):
-    """One instance: `named_problem`'s family and sizes; `repeated`: the last sample is the one before, met again."""
+    """One instance: `named_problem`'s family and sizes, or every weight of the MLP on random labels.
+
+    `repeated`: the last sample is the one before, met again.
+    """
 
     family: str
     num_samples: int
@@ -90,6 +97,8 @@ def plain_problem(setting: Setting, seed: int) -> Problem:
     n, k = setting.num_samples, setting.num_outputs
     if setting.family == "gaussian":
         problem = gaussian_problem((k * n, n), num_samples=n, num_outputs=k, loss=setting.loss, seed=seed)
+    elif setting.family == ALL_LAYERS:
+        problem = _mlp_in_all_layers(setting, seed)
     else:
         problem = named_problem(setting.family, num_samples=n, num_outputs=k, loss=setting.loss, seed=seed)
     rows = np.arange(n)
@@ -100,6 +109,13 @@ def plain_problem(setting: Setting, seed: int) -> Problem:
     op = TangentOperator.from_dense(features if len(features) > 1 else next(iter(features.values())))
     written = Problem(op, problem.f0[rows], problem.y[rows], problem.loss, 0.0)
     return written.with_lam(LAM_RATIO * lam_max(written))
+
+
+def _mlp_in_all_layers(setting: Setting, seed: int) -> Problem:
+    data = digits_task(setting.num_samples, setting.num_outputs, setting.loss, Labels.random, seed)
+    net = initialized_network(Network.mlp, setting.num_outputs, seed)
+    full = make_problem(net.apply, net.params, data.x, data.y, targets="matrices", loss=setting.loss, lam=0.0)
+    return reduce_problem(full).problem
 
 
 # Kept, since a claim's controls read the surveys of its check.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
-from ntklora.claims.perturbed_landscape import STARTS, Setting, Statement, Surveyed, judge_landscapes, survey_setting
+from ntklora.claims.perturbed_landscape import (
+    ALL_LAYERS,
+    STARTS,
+    Setting,
+    Statement,
+    Surveyed,
+    judge_landscapes,
+    survey_setting,
+)
 from ntklora.theory.ranks import landscape_rank
 
 _SMOKE = (Setting("gaussian", 6, 1, "squared"), Setting("mlp_random_labels", 6, 1, "logistic"))
@@ -22,6 +30,7 @@ _DEFAULT = (
     Setting("cnn_random_labels", 14, 1, "logistic"),
     Setting("transformer_random_labels", 14, 1, "squared"),
     Setting("transformer_random_labels", 7, 2, "cross_entropy"),
+    Setting(ALL_LAYERS, 14, 1, "squared"),
 )
 _SETTINGS = {
     Profile.smoke: _SMOKE,
@@ -64,7 +73,7 @@ claim = Claim(
     "of LoRA's perturbed objective F_P is a global minimizer of F_P.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867",
     label=Label.paper,
-    version=2,
+    version=3,
     check=_check,
     controls=(
         *_STATEMENT.controls(lambda profile: landscapes_in_range(profile)[0]),

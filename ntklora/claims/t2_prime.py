@@ -21,6 +21,7 @@ import numpy as np
 from ntklora.certificates.span import span_dimension
 from ntklora.claims.claim import Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.claims.perturbed_landscape import (
+    ALL_LAYERS,
     PERTURBATION,
     STARTS,
     Setting,
@@ -44,6 +45,7 @@ _DEFAULT = (
     Setting("mlp_random_labels", 6, 3, "cross_entropy"),
     Setting("cnn_random_labels", 14, 1, "squared", repeated=True),
     Setting("transformer_random_labels", 14, 1, "squared", repeated=True),
+    Setting(ALL_LAYERS, 14, 1, "squared", repeated=True),
 )
 _SETTINGS = {
     Profile.smoke: _SMOKE,
@@ -122,7 +124,7 @@ claim = Claim(
     "minimizer of F_P.",
     source="derived; compare Waldspurger & Waters 2020, O'Carroll et al. 2022; theory 2.1",
     label=Label.derived,
-    version=1,
+    version=2,
     check=_check,
     controls=(
         *_STATEMENT.controls(lambda profile: landscapes_in_gap(profile)[0], PERTURBATION),
