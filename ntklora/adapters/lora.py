@@ -34,6 +34,8 @@ def train_lora(
     s. Without a learning rate `train_factors` derives one. The result has `.u`, `.v` in the problem's form, and
     `.objective (steps + 1,)` with the start at index 0, or at the steps `kept` alone. Batch it:
     `jax.vmap(lambda key: train_lora(...))(keys)`.
+    Adam and sign methods depend on the coordinates: give them the whole problem, not the reduced one. For minibatches
+    see `train_minibatches`, for the factors along the way `descend_with_snapshots`.
     Errors: `ValueError` for a rank below 1, an unknown initialization, and those of `train_factors`.
     """
     if rank < 1:

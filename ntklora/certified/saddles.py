@@ -72,17 +72,20 @@ def lower_rank_saddles(problem: Problem, u: Array | Matrices, v: Array | Matrice
 def factor_distance(problem: Problem, one: Point, other: Point) -> float:
     """Distance of two points `(u, v)` modulo gauge, columns padded with zeros where one has fewer:
 
-        min over O^l orthogonal of (Σ_l ‖Q^l − Q'^l O^l‖²)^{1/2},    with minimum ‖Q‖² + ‖Q'‖² − 2‖QᵀQ'‖_* [Procrustes]
+        min over orthogonal O^l of (Σ_l ‖Q^l − Q'^l O^l‖²)^{1/2},    attained at the polar factor of Q'ᵀQ [Procrustes]
 
     Errors: `ValueError` for factors whose names or shapes do not fit.
     """
     (us, vs), (left, right) = host_factors(problem, *one), host_factors(problem, *other)
-    squared = 0.0
+    apart = []
     for name in us:
         q, p = stack(us[name], vs[name]), stack(left[name], right[name])
-        overlap = np.linalg.svd(q.T @ p, compute_uv=False).sum()
-        squared += float((q**2).sum() + (p**2).sum() - 2.0 * overlap)
-    return float(np.sqrt(max(squared, 0.0)))
+        columns = max(q.shape[1], p.shape[1])
+        q, p = (np.pad(x, ((0, 0), (0, columns - x.shape[1]))) for x in (q, p))
+        # Not ‖Q‖² + ‖Q'‖² − 2‖QᵀQ'‖_*: between close points its digits cancel.
+        outer, _, inner = np.linalg.svd(p.T @ q)
+        apart.append(np.linalg.norm(q - p @ (outer @ inner)))
+    return float(np.linalg.norm(apart))
 
 
 def _ends(problem: Problem, turned: list[tuple[Matrices, Matrices]], k: int) -> list[tuple[Matrices, Matrices]]:

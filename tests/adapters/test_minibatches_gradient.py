@@ -15,8 +15,10 @@ from tests.solvers.instances import random_factors, random_problem
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize("layout", ["factored", "dense", "transposed", "two-sided"])
-@pytest.mark.parametrize("loss", ["squared", "logistic", "cross_entropy"])
+@pytest.mark.parametrize(
+    ("layout", "loss"),
+    [("factored", "squared"), ("dense", "logistic"), ("transposed", "cross_entropy"), ("two-sided", "squared")],
+)
 def test_the_mean_over_all_batches_is_the_whole(layout, loss):
     """Value and gradient, over every subset of two of four samples."""
     problem = random_problem(1, loss, layout=layout, samples=4, shapes=((6, 6),))
