@@ -19,6 +19,7 @@ from ntklora.version import __version__ as __version__
 # Public name -> the module that defines it. Lazy, so that `import ntklora` costs no more than Python's own start.
 _HOME = {
     "linearize": "ntklora.tangent.linearize",
+    "centred": "ntklora.tangent.linearize",
     "tangent_features": "ntklora.tangent.features",
     "apply_delta": "ntklora.tangent.delta",
     "TangentOperator": "ntklora.tangent.operator",
@@ -76,6 +77,8 @@ _HOME = {
     "parameter_count": "ntklora.theory.ranks",
     "planting_threshold": "ntklora.theory.ranks",
     "matrix_factorization": "ntklora.instances.matrix_factorization",
+    "wide_network": "ntklora.instances.wide",
+    "Given": "ntklora.adapters.initializations",
     "HRP": "ntklora.adapters.hrp",
     "Kaiming": "ntklora.adapters.initializations",
     "Orthonormal": "ntklora.adapters.initializations",
@@ -91,6 +94,9 @@ _HOME = {
     "largest_curvature": "ntklora.certificates.tail",
     "lower_rank_saddles": "ntklora.certified.saddles",
     "factor_distance": "ntklora.certified.saddles",
+    "ntk_regime": "ntklora.regime.report",
+    "lora_departure": "ntklora.regime.departure",
+    "full_departure": "ntklora.regime.departure",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -132,6 +132,25 @@ class Wise(Initialization):
         return {name: jnp.zeros((m, rank), vs[name].dtype) for name, (m, _) in problem.shapes.items()}, vs
 
 
+class Given(Initialization):
+    """These very factors, arrays or dicts by name: a start that is known, or shared with another run."""
+
+    u: Array | Matrices
+    v: Array | Matrices
+
+    def __call__(self, problem: Problem, rank: int, key: PRNGKeyArray) -> tuple[Matrices, Matrices]:
+        """`(u, v)` as given, in the precision of the problem; the key is not used."""
+        us, vs = problem.op.as_dict(self.u), problem.op.as_dict(self.v)
+        for name, (m, n) in problem.shapes.items():
+            if us[name].shape != (m, rank) or vs[name].shape != (n, rank):
+                raise ValueError(
+                    f"factors given for {name!r} have shapes u {us[name].shape}, v {vs[name].shape}; "
+                    f"expected ({m}, {rank}) and ({n}, {rank})"
+                )
+        dtype = precision(problem)
+        return tuple({name: jnp.asarray(x, dtype) for name, x in side.items()} for side in (us, vs))  # type: ignore[return-value]
+
+
 INITIALIZATIONS: dict[str, Initialization] = {
     "kaiming": Kaiming(),
     "gaussian": Gaussian(),

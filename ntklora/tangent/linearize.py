@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 
 from ntklora.tangent.targets import split_parameters
@@ -35,3 +36,26 @@ def linearize(f: Callable[[Any, Any], Any], params: Any) -> Callable[[Any, Any],
         return jax.tree.map(lambda v, s: v + s, value, slope)
 
     return f_lin
+
+
+class Centred(eqx.Module):
+    """`f_c(p, x) = f(p, x) − f(params, x)`: the network with its outputs at `params` taken away, see `centred`."""
+
+    f: Callable[[Any, Any], Any]
+    params: Any
+
+    def __call__(self, p: Any, x: Any) -> Any:
+        """`f_c(p, x)`."""
+        return jax.tree.map(lambda now, start: now - start, self.f(p, x), self.f(self.params, x))
+
+
+def centred(f: Callable[[Any, Any], Any], params: Any) -> Centred:
+    """The network whose outputs at `params` are 0, with the derivatives of `f`: `f_c(p, x) = f(p, x) − f(params, x)`.
+
+    Source: the centred network of theory §1.1, whose `f0` is 0.
+
+    >>> f_c = centred(lambda p, x: p * x, 3.0)
+    >>> f_c(3.0, 2.0), f_c(4.0, 2.0)
+    (0.0, 2.0)
+    """
+    return Centred(f, params)

@@ -8,6 +8,7 @@
 * `dual_activations`: Gaussian expectations of ReLU and erf, the step of one layer of infinite width.
 * `hrp`: what the second paper's dynamics converge to on matrix factorization (H1 to H8, H10).
 * `statements`: the label of every statement, put behind its id wherever one is shown.
+* `width`: how fast training becomes linear as the width grows.
 
 Every function's docstring carries the label of its statement: [paper], [derived] or [reconstructed].
 """
@@ -24,6 +25,8 @@ from ntklora.theory.ranks import pataki_rank as pataki_rank
 from ntklora.theory.ranks import planting_threshold as planting_threshold
 from ntklora.theory.ranks import sharp_landscape_rank as sharp_landscape_rank
 from ntklora.theory.ranks import undecayed_landscape_rank as undecayed_landscape_rank
+from ntklora.theory.width import WidthOrders as WidthOrders
+from ntklora.theory.width import width_orders as width_orders
 from ntklora.theory.worst_case import balanced_curvature as balanced_curvature
 from ntklora.theory.worst_case import worst_case_applies as worst_case_applies
 from ntklora.theory.worst_case import worst_excess as worst_excess

@@ -24,6 +24,7 @@ LAYERS = (
     ("certified",),
     ("proof",),
     ("adapters",),
+    ("regime",),
     ("sweeps",),
     ("plotting", "claims"),
     ("report",),

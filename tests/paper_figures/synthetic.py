@@ -14,6 +14,7 @@ from ntklora.theory import (
     pataki_rank,
     planting_threshold,
     sharp_landscape_rank,
+    width_orders,
     worst_excess,
 )
 
@@ -196,6 +197,20 @@ def worst_case_row(cell):
     return {**kinds, kind: 1, **numbers, "curvature": curvature, "excess": excess, "best_known": 1.0 - excess}
 
 
+def regime_row(cell):
+    """Every measure a power of the width, of the derived order up to a little spread over seeds."""
+    smooth, mean_field = cell["activation"] == "tanh", cell["scaling"] == "mean_field"
+    orders = width_orders(smooth=smooth, mean_field=mean_field)
+    spread = 0.01 * (-1) ** cell["seed"]
+    level = (0.5 if mean_field else 0.1) * (1 + 0.3 * (cell["method"] == "full"))
+    path = np.linspace(0, 1, 6) ** 2
+    row = {"learning_rate": 0.5, "lam": 0.01, "steps": [0, 1, 3, 10, 30, 100]}
+    row |= {"time": [0.5 * step for step in row["steps"]], "objective": [0.5] * 6, "linearized_objective": [0.5] * 6}
+    for name, order in orders._asdict().items():
+        row[name] = (level * (cell["width"] / 64) ** (order.high + spread) * path).tolist()
+    return {**row, "held_out_distance": [1.5 * value for value in row["output_distance"]]}
+
+
 ROWS = {
     "worst_case": worst_case_row,
     "infinite_width": width_row,
@@ -203,6 +218,7 @@ ROWS = {
     "steps_to_optimum": steps_row,
     "generalization": generalization_row,
     "loud_minima": loud_row,
+    "ntk_regime": regime_row,
     "landscape": landscape_row,
     "phase_diagram": survey_row,
     "minimizer_rank": rank_row,

@@ -13,6 +13,7 @@ from tests.paper_figures.synthetic import (
     plateau_row,
     preheating_row,
     rank_row,
+    regime_row,
     steps_row,
     width_row,
 )
@@ -338,3 +339,35 @@ def test_plateaus_are_attributed_to_saddles_only_where_they_are_near_one():
         return {**plateau_row(cell), **empty}
 
     assert "no path of 24 has a plateau" in say("plateaus", none, Profile.default)
+
+
+def test_ntk_regime_contradicts_the_orders_when_a_slope_is_another():
+    def flat(cell):
+        row = regime_row(cell)
+        share = (cell["width"] / 64) ** (0.0 if cell["scaling"] == "mean_field" else 0.8)
+        return {**row, "kernel_drift": [share * value for value in row["kernel_drift"]]}
+
+    said, other = (say("ntk_regime", row, Profile.default) for row in (regime_row, flat))
+    assert "20 of 20 exponents have the derived order" in said
+    assert "misses it" not in said
+    assert "16 of 20 exponents" in other
+    assert "misses it by 0.79: kernel drift (tanh, " in other
+    assert "kernel drift (tanh, LoRA) −0.20 [−0.21, −0.19] against −1" in other
+
+
+def test_ntk_regime_says_when_the_control_becomes_linear():
+    def linear(cell):
+        row = regime_row(cell)
+        return {**row, "kernel_drift": [64 / cell["width"] * value for value in row["kernel_drift"]]}
+
+    assert "as it must, it does not become linear" in say("ntk_regime", regime_row)
+    assert "becomes linear too, against the theory" in say("ntk_regime", linear)
+
+
+def test_ntk_regime_says_from_which_width_on_outputs_are_linear():
+    def growing(cell):
+        return {**regime_row(cell), "held_out_distance": [0.0, *(0.01 * cell["width"] * step for step in range(1, 6))]}
+
+    # 0.15 · 64/n = 0.05 at n = 192.
+    assert "from n ≈ 190 [" in say("ntk_regime", regime_row).split("differ by less than 5%")[1]
+    assert "at no width that can be foreseen (tanh, LoRA)" in say("ntk_regime", growing)
