@@ -38,6 +38,7 @@ WORDS = {
     "delta_distance": "distance of the δ",
 }
 TOLERANCE = 0.05  # of what training changed: outputs this close count as linear
+UNSETTLED = 30.0  # times its lower end: an interval of a width wider than this says nothing
 NAMES = {"relu": "ReLU", "tanh": "tanh"}
 TINTS = {"relu": VERMILION, "tanh": BLUE}
 
@@ -219,6 +220,8 @@ def _border(record: Mapping[str, Any], narrowest: int) -> str:
     name = f"({NAMES[record['activation']]}, {METHODS[record['method']]}{labels})"
     if record["from_width_low"] is None:
         return f"at no width that can be foreseen {name}"
+    if record["from_width_high"] > UNSETTLED * record["from_width_low"]:
+        return f"from a width that these seeds leave open {name}"
     low, high = (_rounded(record[f"from_width_{end}"]) for end in ("low", "high"))
     beyond = "" if narrowest <= record["from_width"] <= record["width"] else ", extrapolated,"
     return f"from n ≈ {_rounded(record['from_width'])} [{low}, {high}]{beyond} {name}"

@@ -371,3 +371,10 @@ def test_ntk_regime_says_from_which_width_on_outputs_are_linear():
     # 0.15 · 64/n = 0.05 at n = 192.
     assert "from n ≈ 190 [" in say("ntk_regime", regime_row).split("differ by less than 5%")[1]
     assert "at no width that can be foreseen (tanh, LoRA)" in say("ntk_regime", growing)
+
+    def scattered(cell):
+        row = regime_row(cell)
+        level = 10.0 if cell["seed"] else 0.1
+        return {**row, "held_out_distance": [level * value for value in row["held_out_distance"]]}
+
+    assert "from a width that these seeds leave open (tanh, LoRA)" in say("ntk_regime", scattered)
