@@ -32,7 +32,8 @@ def run(ladder):
 
 experiment = Experiment("ladder", 1, "How tall?", Ladder, (Column("height", float, "metres"),), {}, run, chunk=2)
 """
-SPEC = 'experiment = "ladder.py"\n[grid]\nrungs = { start = 0, stop = 8 }\n'
+CELLS = 24  # many more than two workers hold at a time
+SPEC = f'experiment = "ladder.py"\n[grid]\nrungs = {{ start = 0, stop = {CELLS} }}\n'
 SRUN = """#!/bin/bash
 trap 'kill $(jobs -p) 2>/dev/null' EXIT
 for i in 1 2; do "$@" & done
@@ -74,7 +75,7 @@ def test_one_job_with_scheduler_and_workers(cluster, capsys):
     assert "--mem-per-cpu=1536M" in text
     done = subprocess.run(["bash", path], env=env, cwd="/", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert stored(capsys, folder) == 8
+    assert stored(capsys, folder) == CELLS
     assert not list(folder.glob("*.scheduler.json"))
 
 
@@ -83,16 +84,16 @@ def test_pieces_of_an_array_make_the_whole(cluster, capsys):
     path = script(capsys, folder, "--array", 2, "--set", "pause=0.0")
     assert "#SBATCH --array=1-2\n" in path.read_text()
     for piece in (1, 2):
-        assert stored(capsys, folder) == 4 if piece == 2 else not (folder / "out").exists()
+        assert stored(capsys, folder) == CELLS // 2 if piece == 2 else not (folder / "out").exists()
         env["SLURM_ARRAY_TASK_ID"] = str(piece)
         done = subprocess.run(["bash", path], env=env, cwd="/", capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
-    assert stored(capsys, folder) == 8
+    assert stored(capsys, folder) == CELLS
 
 
 def test_slurms_notice_interrupts_the_run_which_keeps_what_is_done(cluster, capsys):
     folder, env = cluster
-    path = script(capsys, folder, "--array", 1, "--set", "pause=0.5")
+    path = script(capsys, folder, "--array", 1, "--set", "pause=0.25")
     env["SLURM_ARRAY_TASK_ID"] = "1"
     job = subprocess.Popen(["bash", path], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
@@ -103,10 +104,10 @@ def test_slurms_notice_interrupts_the_run_which_keeps_what_is_done(cluster, caps
     _, err = job.communicate(timeout=60)
     assert job.returncode == 130, err
     assert "Traceback" not in err
-    assert 2 <= stored(capsys, folder) < 8
+    assert 2 <= stored(capsys, folder) < CELLS
     command = err.splitlines()[-1].partition("to go on: ")[2]
     assert command.startswith("python -m ntklora sweep run ")
     again = [sys.executable, *shlex.split(command)[1:], "--json"]
     done = subprocess.run(again, env=env, cwd="/", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert stored(capsys, folder) == 8
+    assert stored(capsys, folder) == CELLS
