@@ -100,6 +100,14 @@ class CertifiedOptimum(Protocol):
         """The minimizer, in the form of the problem's delta."""
 
     @property
+    def u(self) -> Any:
+        """Its left factors, read under a perturbation: balanced ones would not be the best there."""
+
+    @property
+    def v(self) -> Any:
+        """Its right factors."""
+
+    @property
     def alpha(self) -> np.ndarray:
         """The dual point `(N, K)`."""
 
@@ -128,8 +136,9 @@ def classify_endpoint(
     """The class of the endpoint `(u, v)` of F_P, with its evidence.
 
     `solution` is a certified convex optimum: its `alpha` sharpens the gap, its minimizer is an exhibited point where
-    its reduced rank is at most `r`. `rivals` are other factors `(u, v)` of rank at most `r`. Neither is trusted:
-    values are computed here. Without them a strict minimum can only be `rank_limited` or `inconclusive`.
+    its rank (reduced, unless there is a perturbation) is at most `r`. `rivals` are other factors `(u, v)` of rank at
+    most `r`. Neither is trusted: values are computed here. Without them a strict minimum can only be `rank_limited` or
+    `inconclusive`.
 
     A point that is nearly stationary is polished by Newton steps, at most 1% of its size away; the verdict is about
     the point they reach (`moved` says how far). An unperturbed problem is reduced first: for `λ > 0` components that
@@ -203,7 +212,10 @@ def _reference(problem: Problem, solution: CertifiedOptimum | None, ranks: dict[
         return _Reference(seen, units_of(seen), reduction, basis, -np.inf, np.inf, np.inf)
     alpha = np.asarray(solution.alpha, np.float64)
     dual = dual_objective(host, scaled_to_feasible(host, alpha))
-    low_u, low_v = (host.op.as_dict(side) for side in reduce_rank(problem, solution.delta))
+    if host.perturbation is None:
+        low_u, low_v = (host.op.as_dict(side) for side in reduce_rank(problem, solution.delta))
+    else:
+        low_u, low_v = host_factors(problem, solution.u, solution.v)
     value = float(objective(host, low_u, low_v))
     reachable = all(low_u[name].shape[1] <= rank for name, rank in ranks.items())
     return _Reference(seen, units_of(seen), reduction, basis, dual, value, value if reachable else np.inf)

@@ -16,6 +16,8 @@ class Optimum(NamedTuple):
     """What `classify_endpoint` reads of a solution: a minimizer and a dual point."""
 
     delta: object
+    u: object
+    v: object
     alpha: np.ndarray
 
 
@@ -76,4 +78,6 @@ def lifted_optimum(problem, u, v):
 
 def _optimum(problem, us, vs):
     delta = problem.op.like({name: us[name] @ vs[name].T for name in us})
-    return Optimum(delta, feasible_dual(problem, problem.f0 + problem.op.apply(delta)))
+    return Optimum(
+        delta, problem.op.like(us), problem.op.like(vs), feasible_dual(problem, problem.f0 + problem.op.apply(delta))
+    )
