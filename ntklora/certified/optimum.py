@@ -74,8 +74,8 @@ def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, toleranc
         if host.perturbation is None and lam == 0:
             answers[index] = _without_decay(at, tolerance)
         elif lam >= top:
-            zeros = {name: np.zeros(shape) for name, shape in host.shapes.items()}
-            answers[index] = solution_of(at, zeros, None, tolerance, 0)
+            u, v = ({name: np.zeros((shape[side], 1)) for name, shape in host.shapes.items()} for side in (0, 1))
+            answers[index] = solution_of(at, _product(u, v), (u, v), tolerance, 0)
         else:
             hard.append(index)
     if hard:
@@ -130,9 +130,12 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
         u, v = factors[place]
         if reduction is not None:
             u, v = (small.op.as_dict(x) for x in reduction.lift_factors(small.op.like(u), small.op.like(v)))
-        deltas = {name: u[name] @ v[name].T for name in u}
-        solutions[index] = solution_of(problem.with_lam(lams[index]), deltas, (u, v), tolerance, steps[place])
+        solutions[index] = solution_of(problem.with_lam(lams[index]), _product(u, v), (u, v), tolerance, steps[place])
     return [solutions[index] for index in range(len(lams))]
+
+
+def _product(u: Matrices, v: Matrices) -> Matrices:
+    return {name: u[name] @ v[name].T for name in u}
 
 
 def _first(factor: Matrices) -> Matrices:

@@ -9,7 +9,7 @@ import numpy as np
 from ntklora.certificates.duality import Gap, Status, duality_gap, status_of
 from ntklora.certificates.perturbed import perturbed_gap
 from ntklora.certified.lifting import principal_axes
-from ntklora.problem.objective import balanced_factors, stack
+from ntklora.problem.objective import balanced_factors, balanced_product, stack
 from ntklora.problem.problem import Problem
 
 Array = Any
@@ -50,16 +50,21 @@ def solution_of(
 ) -> Solution:
     """The `Solution` at `deltas`; its certificate is computed here, from the problem and the point.
 
-    `factors = (u, v)` are needed for a perturbed problem, whose objective they determine.
+    `factors = (u, v)` of `deltas` spare the decomposition of matrices of the weights' own size; they are needed for a
+    perturbed problem, whose objective they determine.
     """
     gap: Gap
-    if factors is not None and problem.perturbation is not None:
-        gap = perturbed_gap(problem, *factors)
-        u, v = principal_axes(*factors)
-    else:
-        gap = duality_gap(problem, deltas)
+    if factors is None:
         pairs = {name: balanced_factors(delta) for name, delta in deltas.items()}
-        u, v = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
+        gap = duality_gap(problem, deltas)
+    elif problem.perturbation is None:
+        pairs = {name: balanced_product(u, factors[1][name]) for name, u in factors[0].items()}
+        gap = perturbed_gap(problem, *_sides(pairs))
+    else:
+        turned = principal_axes(*factors)
+        pairs = {name: (turned[0][name], turned[1][name]) for name in deltas}
+        gap = perturbed_gap(problem, *factors)
+    u, v = _sides(pairs)
     lengths = {name: (stack(u[name], v[name]) ** 2).sum(0) for name in u}
     largest = max(length.max(initial=0.0) for length in lengths.values())
     ranks = {name: int((length > _RANK_TOLERANCE * largest).sum()) for name, length in lengths.items()}
@@ -82,6 +87,11 @@ def solution_of(
         lam=float(problem.lam),
         precision=problem.precision,
     )
+
+
+def _sides(pairs: dict[str, tuple[Any, Any]]) -> tuple[Matrices, Matrices]:
+    u, v = ({name: pair[side] for name, pair in pairs.items()} for side in (0, 1))
+    return u, v
 
 
 def numerical_rank(problem: Problem, delta: Array | Matrices) -> int:

@@ -140,6 +140,13 @@ def balanced_factors(delta: Array, rank: int | None = None) -> tuple[Array, Arra
     return left[:, :rank] * root, right[:rank].T * root
 
 
+def balanced_product(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The balanced factors of `u vᵀ`, through the triangular factors of both: nothing of its size is decomposed."""
+    (left, above), (right, beside) = np.linalg.qr(u), np.linalg.qr(v)
+    core_u, core_v = balanced_factors(above @ beside.T)
+    return left @ core_u, right @ core_v
+
+
 def stack(u: Array, v: Array) -> Array:
     """`Q = [u; v]`, shape `(m + n, r)`."""
     return namespace(u, v).concatenate([u, v])

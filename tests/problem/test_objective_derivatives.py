@@ -53,6 +53,17 @@ def test_balanced_factors_attain_the_nuclear_norm():
     assert (np.sum(u**2) + np.sum(v**2)) / 2 == pytest.approx(np.linalg.norm(delta, "nuc"), rel=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(5, 7, 2), (9, 4, 6), (6, 6, 1)])
+def test_balanced_factors_of_a_product_are_those_of_the_matrix(shape):
+    m, n, columns = shape
+    rng = np.random.default_rng(2)
+    u, v = rng.normal(size=(m, columns)), rng.normal(size=(n, columns))
+    left, right = ob.balanced_product(u, v)
+    np.testing.assert_allclose(left @ right.T, u @ v.T, atol=1e-13)
+    np.testing.assert_allclose(left.T @ left, right.T @ right, atol=1e-13)
+    assert (np.sum(left**2) + np.sum(right**2)) / 2 == pytest.approx(np.linalg.norm(u @ v.T, "nuc"), rel=1e-13)
+
+
 def test_zero_is_optimal_exactly_from_lam_max_on():
     problem, u, v = make("logistic", 2, False)
     top = nl.lam_max(problem)
