@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntklora.plotting.intervals import LEVEL, share_interval, slope_interval
+from ntklora.plotting.intervals import LEVEL, log_line, share_interval, slope_interval
 from ntklora.plotting.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SMALLEST, VERMILION, family_name, new_drawing
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
-from ntklora.theory import landscape_rank
+from ntklora.theory import sharp_landscape_rank
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def tabulate(rows: Mapping[str, Rows]) -> Table:
 
 def _curve(key: tuple[Any, ...], cells: Mapping[int, Sequence[Mapping[str, Any]]]) -> Table:
     records = [_record(key, size, cells[size]) for size in sorted(cells)]
-    fitted = [record["num_samples"] for record in records if record["excess"] < TRAINED * record["trivial"]]
+    fitted = [record["num_samples"] for record in _fitted(records)]
     slopes: dict[str, float | None] = dict.fromkeys(("slope_low", "slope", "slope_high", "bound_slope"))
     if len(fitted) > 1:
         draws = [[value for row in cells[size] for value in row["excess"]] for size in fitted]
@@ -46,6 +47,10 @@ def _curve(key: tuple[Any, ...], cells: Mapping[int, Sequence[Mapping[str, Any]]
         slopes = dict(zip(("slope_low", "slope", "slope_high"), slope_interval(fitted, draws), strict=True))
         slopes["bound_slope"] = slope_interval(fitted, bounds).value
     return [{**record, **slopes} for record in records]
+
+
+def _fitted(records: Table) -> Table:
+    return [record for record in records if record["excess"] < TRAINED * record["trivial"]]
 
 
 def _record(key: tuple[Any, ...], size: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -70,7 +75,7 @@ def _record(key: tuple[Any, ...], size: int, rows: Sequence[Mapping[str, Any]]) 
         "looseness": min(row["bound"] / max(row["excess"]) for row in rows),
         "trivial": float(np.median([row["trivial"] for row in rows])),
         "largest_rank": max(row["largest_rank"] for row in rows),
-        "guaranteed_rank": landscape_rank(max(row["span_dimension"] for row in rows)),
+        "guaranteed_rank": sharp_landscape_rank(max(row["span_dimension"] for row in rows)),
         "certified": sum(row["certified"] or 0 for row in rows),
         "risk_difference": max(apart, default=None),
     }
@@ -121,11 +126,21 @@ def _rates(full: Table) -> list[str]:
     for name, own in _populations(full).items():
         if own[0]["slope"] is None:
             continue
+        fitted = _fitted(own)
         faster = "faster than" if own[0]["slope_high"] < own[0]["bound_slope"] else "no faster than"
-        said.append(
-            f"{name}: the excess risk goes as N^{own[0]['slope']:.3f} [{own[0]['slope_low']:.3f}, "
-            f"{own[0]['slope_high']:.3f}], {faster} the bound's N^{own[0]['bound_slope']:.2f}."
+        sentence = (
+            f"{name}: from N = {fitted[0]['num_samples']:,} to {fitted[-1]['num_samples']:,} the excess risk goes as "
+            f"N^{own[0]['slope']:.3f} [{own[0]['slope_low']:.3f}, {own[0]['slope_high']:.3f}], {faster} the bound's "
+            f"N^{own[0]['bound_slope']:.2f}"
         )
+        # The interval is that of the draws: how well a power law fits is another question.
+        local = [
+            log_line(*zip(*((record["num_samples"], record["excess"]) for record in pair))).slope
+            for pair in pairwise(fitted)
+        ]
+        if max(local) - min(local) > own[0]["slope_high"] - own[0]["slope_low"]:
+            sentence += f"; no single power: from N^{local[0]:.2f} between the first two to N^{local[-1]:.2f} at last"
+        said.append(f"{sentence}.")
     return said
 
 
@@ -153,8 +168,9 @@ def _ranks(lora: Table) -> str:
         return f"No rank from the guarantee's {guaranteed} on was trained."
     same = "the rank has no part in it" if apart <= SAME * scale else "the rank changes the risk, against T3"
     return (
-        f"LoRA at ranks {ranks} (T2's guarantee starts at {guaranteed}): {certified:,} of {draws:,} draws end "
-        f"certified global at every start, with a risk within {apart:.0e} of the minimizer's: {same}."
+        f"LoRA at ranks {ranks} (T2-prime's guarantee, r(r+3)/2 > d, starts at {guaranteed}): {certified:,} of "
+        f"{draws:,} draws end certified global at every start, with a risk within {apart:.0e} of the minimizer's: "
+        f"{same}."
     )
 
 
@@ -190,12 +206,11 @@ def _risks(axes: Axes, full: Table, lora: Table) -> None:
         x = [record["num_samples"] for record in own]
         axes.plot(x, [r["bound"] for r in own], color=color, linestyle=dashes, linewidth=0.9)
         _bars(axes, own, color, marker, name, 1.0)
-    ranks = sorted({record["rank"] for record in lora})
-    for place, rank in enumerate(ranks):
+    labels = {False: "LoRA below the guarantee's rank", True: "LoRA from the guarantee's rank on"}
+    for place, rank in enumerate(sorted({record["rank"] for record in lora})):
         own = [record for record in lora if record["rank"] == rank]
         above = rank >= own[0]["guaranteed_rank"]
-        label = {0: "LoRA below the guarantee's rank", len(ranks) - 1: "LoRA from that rank on"}.get(place)
-        _bars(axes, own, GREEN if above else GREY, "+" if above else "x", label, 1.35 ** (place + 1))
+        _bars(axes, own, GREEN if above else GREY, "+" if above else "x", labels.pop(above, None), 1.35 ** (place + 1))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("samples $N$")

@@ -107,7 +107,7 @@ def _rates(name: str, narrow: Mapping[str, Any], wide: Mapping[str, Any]) -> str
     far = ", ".join(f"{words} {wide[each]:.1%}" for each, words in SPOKEN.items())
     return (
         f"{name}, widths {narrow['width']} to {wide['width']}, distances to the limit: {said}. At the last they are "
-        f"{far} (medians); the optimum lies {_bias(narrow)} at the first and {_bias(wide)} at the last (means)."
+        f"{far} (medians); in the mean the optimum lies {_bias(narrow)} at the first and {_bias(wide)} at the last."
     )
 
 
@@ -124,19 +124,8 @@ def _verdict(low: float | None, value: float | None, high: float | None) -> str:
 def _bias(record: Mapping[str, Any]) -> str:
     low, value, high = (record[f"primal_mean{end}"] for end in ("_low", "", "_high"))
     if low <= 0 <= high:
-        return "not certainly beside its limit"
+        return f"within {max(-low, high):.1%} of its limit"
     return f"{abs(value):.0%} {'above' if value > 0 else 'below'} its limit"
-
-
-def _rate(words: str, low: float | None, value: float | None, high: float | None) -> str:
-    if low is None or value is None or high is None:
-        return f"of {words} too little is known for a rate"
-    rate = f"(n^{value:.2f}, interval {low:.2f} to {high:.2f})"
-    if high >= 0:
-        return f"{words} {'rises, against the limit' if low > 0 else 'does not certainly fall'} {rate}"
-    if low <= RATE <= high:
-        return f"{words} falls as the mean over units that it is [derived: n^-0.5] {rate}"
-    return f"{words} falls {'faster' if value < RATE else 'more slowly'} than n^-0.5 {rate}"
 
 
 def draw(table: Table) -> Drawing:
@@ -218,9 +207,9 @@ figure = Figure(
         "Relative distances of kernel, lambda_max, certified optimum and its outputs to those of the infinitely wide "
         "MLP in closed form, and rank of the certified minimizer summed over the weights, over the width of the hidden "
         "layers; digits, all weights adapted, outputs at initialization centred, the same weight decay at every width. "
-        "Medians over seeds (ranks: means) with 95% bootstrap intervals; exponents are medians of one fit for each "
-        "seed. Dotted grey: width^(-1/2), the rate of a mean over units, which a bias of order 1/width hides in narrow "
-        "networks [derived]; other dotted lines: the limit."
+        "Medians over seeds (ranks: means) with 95% bootstrap intervals; exponents are means over seeds of one fit for "
+        "each, with Student's intervals. Dotted grey: width^(-1/2), the rate of a mean over units, which a bias of "
+        "order 1/width hides in narrow networks [derived]; other dotted lines: the limit."
     ),
     experiments=("infinite_width",),
     tabulate=tabulate,

@@ -215,9 +215,8 @@ def _collapses(drawing: Drawing, grid: Any, cells: Table, fits: Table) -> None:
 
     ranks, shapes = (list(grouped(cells, *names)) for names in (("rank",), ("fan_out", "fan_in")))
     looks, markers = dict(zip(ranks, ladder(len(ranks)))), dict(zip(shapes, MARKERS))
-    turning = [key for key, some in grouped(cells, "rank").items() if any(cell["spurious"] for cell in some)]
     keys = (
-        [Line2D([], [], color=looks[key].color, label=f"$r = {key[0]}$") for key in turning],
+        [Line2D([], [], color=looks[key].color, label=f"$r = {key[0]}$") for key in ranks],
         [
             Line2D([], [], color=GREY, linestyle="", marker=marker, label=f"{fan_out}×{fan_in}")
             for (fan_out, fan_in), marker in markers.items()

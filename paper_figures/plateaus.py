@@ -82,18 +82,17 @@ def _plateaus(table: Table) -> Iterator[str]:
         near = [r for r in found if r["distance"] < r["fastest_distance"] and r["curvature"] < 0]
         origin = [r for r in near if r["nearest_rank"] == 0]
         beyond = [r for r in near if r["nearest_rank"] > 0]
-        said = f"{len(origin)} at the saddle 0{_distance(origin)}"
-        if beyond:
-            said += f", {len(beyond)} at saddles of higher rank{_distance(beyond)}"
+        said = [f"{len(origin)} near the saddle 0{_distance(origin)}"] if origin else []
+        said += [f"{len(beyond)} near saddles of higher rank{_distance(beyond)}"] if beyond else []
+        many = f"{len(found)} plateau{'s' * (len(found) != 1)}"
         yield (
-            f"From {words} {having} of {len(paths)} paths have plateaus; {len(near)} of these {len(found)} are near a "
-            f"saddle, with negative curvature and nearer than where descent is fastest ({said})."
+            f"From {words} {having} of {len(paths)} paths have plateaus, {many} in all; on {len(near)} of them the "
+            "curvature is negative and a saddle nearer than where descent is fastest"
+            + (f": {', '.join(said)}." if said else ".")
         )
 
 
 def _distance(records: Records) -> str:
-    if not records:
-        return ""
     return f" (median distance {np.median([record['distance'] for record in records]):.2g} of the optimum's size)"
 
 

@@ -117,10 +117,11 @@ def _slope(lora: Records) -> str:
     if not factors:
         return ""
     faster = sum(factor < 1 for factor in factors)
-    verdict = "More rank is faster" if 2 * faster > len(factors) else "More rank is not faster"
+    all_or_none = {len(factors): "More rank is faster", 0: "More rank is not faster"}
+    verdict = all_or_none.get(faster, "More rank is not always faster")
     return (
         f"{verdict}: from the smallest rank at which every run arrives to the largest, the median number of steps to "
-        f"1e-6 falls in {faster} of {len(factors)} settings (by factors of {_range(factors)})."
+        f"1e-6 falls in {faster} of {len(factors)} settings (it becomes {_range(factors)} times as large)."
     )
 
 

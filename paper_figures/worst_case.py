@@ -105,14 +105,14 @@ def _bounded(table: Table) -> list[str]:
         return []
     over = sum(record["excess"] > record["bound"] + ROUNDING for record in bounded)
     if over:
-        return [f"{over:,} of {len(bounded):,} strict minima pass T2-worst's bound, which refutes it."]
+        return [f"{over:,} of {len(bounded):,} strict minima exceed T2-worst's bound, which refutes it."]
     searched = [record["excess"] / record["bound"] for record in bounded if record["mode"] == "adversarial"]
     tight = (
         f"; the search reaches {np.median(searched):.1%} of it in the median, {min(searched):.0%} at least"
         if searched
         else ""
     )
-    return [f"None of {len(bounded):,} strict minima passes T2-worst's bound{tight}."]
+    return [f"None of {len(bounded):,} strict minima exceeds T2-worst's bound{tight}."]
 
 
 def draw(table: Table) -> Drawing:

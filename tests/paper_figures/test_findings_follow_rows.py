@@ -1,5 +1,7 @@
 """Property: what is said of a figure is computed: rows turned around make it say the opposite."""
 
+from math import log10
+
 import pytest
 
 from ntklora.sweeps import Profile
@@ -189,6 +191,15 @@ def test_generalization_compares_rates():
     assert "no faster than the bound's" in say("generalization", slow)
 
 
+def test_generalization_says_when_the_excess_follows_no_single_power():
+    def bent(cell):
+        row = generalization_row(cell)
+        return {**row, "excess": [value * 2.0 ** (-(log10(cell["num_samples"]) ** 2)) for value in row["excess"]]}
+
+    assert "no single power" not in say("generalization", generalization_row, Profile.default)
+    assert "no single power: from N^" in say("generalization", bent, Profile.default)
+
+
 def test_generalization_says_what_the_rank_does_and_where_the_constant_breaks():
     def by_rank(cell):
         row = generalization_row(cell)
@@ -258,6 +269,14 @@ def test_infinite_width_says_on_which_side_the_optimum_lies():
     assert "the optimum lies 25% below its limit at the first" in say("infinite_width", turned, Profile.default)
 
 
+def test_infinite_width_says_how_near_the_optimum_is_where_its_side_is_open():
+    def centred(cell):
+        return {**width_row(cell), "primal_change": (-1) ** cell["seed"] * 1e-3}
+
+    assert "within" not in say("infinite_width", width_row, Profile.default)
+    assert "and within 0.1% of its limit at the last" in say("infinite_width", centred, Profile.default)
+
+
 def test_infinite_width_counts_the_networks_with_the_limits_ranks():
     def never(cell):
         return {**width_row(cell), "rank_difference": 1}
@@ -295,11 +314,14 @@ def test_steps_say_who_arrives_whether_rank_helps_and_what_the_tail_contradicts(
         "steps_to_optimum", lambda cell: fewer_with_rank(steps_row(cell), cell), profile
     )
     assert "slower than the certified rate -2 log(1 - eta mu), which contradicts it" in said
+    mixed = say("steps_to_optimum", lambda cell: fewer_with_rank(steps_row(cell), cell, "gaussian"), profile)
+    assert "More rank is not always faster" in mixed
 
 
-def fewer_with_rank(row, cell):
-    """The row with steps that fall with the rank."""
-    return row if row["steps_fine"] is None or not cell["rank"] else {**row, "steps_fine": 5000 // cell["rank"]}
+def fewer_with_rank(row, cell, besides=None):
+    """The row with steps that fall with the rank, except on one family."""
+    same = row["steps_fine"] is None or not cell["rank"] or cell["family"] == besides
+    return row if same else {**row, "steps_fine": 5000 // cell["rank"]}
 
 
 def test_ways_to_train_say_who_is_faster_and_who_is_cut_off():
@@ -323,15 +345,15 @@ def test_ways_to_train_say_who_is_faster_and_who_is_cut_off():
 
 def test_plateaus_are_attributed_to_saddles_only_where_they_are_near_one():
     said = say("plateaus", plateau_row, Profile.default)
-    assert "From LoRA's own start 24 of 24 paths have plateaus; 24 of these 24 are near a saddle" in said
-    assert "24 at saddles of higher rank (median distance 0.001" in said
+    assert "From LoRA's own start 24 of 24 paths have plateaus, 24 plateaus in all; on 24 of them" in said
+    assert "24 near saddles of higher rank (median distance 0.001" in said
     assert "conditioning is slow, not a saddle" in said
 
     def far(cell):
         return {**plateau_row(cell), "fastest_distance": 0.0, "negative_until": 900}
 
     said = say("plateaus", far, Profile.default)
-    assert "0 of these 24 are near a saddle" in said
+    assert "on 0 of them the curvature is negative" in said
     assert "saddles are slow" in said
 
     def none(cell):

@@ -31,8 +31,8 @@ def test_it_refutes_its_bound_when_a_minimum_passes_it():
         return {**row, "excess": 1.01 * row["excess"]} if cell["mode"] == "closed_form" else row
 
     said = say(worst_case_row)
-    assert "strict minima passes T2-worst's bound; the search reaches 99.0% of it" in said
-    assert "pass T2-worst's bound, which refutes it" in say(beyond)
+    assert "strict minima exceeds T2-worst's bound; the search reaches 99.0% of it" in said
+    assert "exceed T2-worst's bound, which refutes it" in say(beyond)
 
 
 def test_it_says_who_finds_minima_of_large_excess():
