@@ -33,7 +33,7 @@ Landscapes = Sequence[Landscape]
 
 def judge_distance(landscapes: Landscapes, smoothness_share: float = 1.0) -> Evidence:
     """Whether `‖X − X*‖²` is between the ends of KKR-distance at every second-order point, β taken that many times."""
-    if any(each.convexity == 0 or each.rank < each.optimum_rank for each in landscapes):
+    if not all(each.covered for each in landscapes):
         return INAPPLICABLE
     if min(each.finished for each in landscapes) < FINISHED:
         return Evidence(Outcome.inconclusive, None, None, None)
@@ -76,9 +76,9 @@ def _distance(profile: Profile) -> Evidence:
 
 def judge_rank(landscapes: Landscapes, share: float = 1.0) -> Evidence:
     """Whether every second-order point is global where `r > (share · β/2α)² r*`; inapplicable elsewhere."""
-    if any(
-        each.convexity == 0
-        or each.rank < benign_rank(each.convexity, max(share * each.smoothness, each.convexity), each.optimum_rank)
+    if not all(
+        each.covered
+        and each.rank >= benign_rank(each.convexity, max(share * each.smoothness, each.convexity), each.optimum_rank)
         for each in landscapes
     ):
         return INAPPLICABLE
@@ -114,7 +114,8 @@ def _rank(profile: Profile) -> Evidence:
 claims = (
     Claim(
         id="KKR-distance",
-        statement="At a second-order stationary point X = U Sigma V^T of LoRA, with B = (I - UU^T) X* (I - VV^T): "
+        statement="With alpha > 0 and beta as in KKR, lambda > 0, r >= r*: at a second-order stationary point "
+        "X = U Sigma V^T of LoRA, with B = (I - UU^T) X* (I - VV^T), "
         "2 sigma_{r*}(X) |B|_* + sum_{i > r*} sigma_i(X)^2 <= |X - X*|^2 <= (beta/alpha) sigma_r(X) |B|_*.",
         source="derived, for every r* <= r; it implies KKR; theory 2.4",
         label=Label.derived,
@@ -140,7 +141,8 @@ claims = (
     ),
     Claim(
         id="KKR-rank",
-        statement="If r > (beta/(2 alpha))^2 r* and r >= r*, every second-order stationary point of LoRA is global.",
+        statement="With alpha > 0 and beta as in KKR and lambda > 0: if r > (beta/(2 alpha))^2 r* and r >= r*, every "
+        "second-order stationary point of LoRA is global.",
         source="derived, from the proof of KKR-distance; theory 2.4",
         label=Label.derived,
         version=2,

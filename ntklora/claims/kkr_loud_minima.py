@@ -42,7 +42,7 @@ def _loud_ratio(each: Landscape) -> float:
 
 def judge_dichotomy(landscapes: Landscapes, ratio: Callable[[Landscape], float] = _loud_ratio) -> Evidence:
     """Whether every second-order point that is not global has `σ_r ≥ ratio · σ_{r*}`."""
-    if any(each.convexity == 0 or each.rank < each.optimum_rank for each in landscapes):
+    if not all(each.covered for each in landscapes):
         return INAPPLICABLE
     worst, loud, points, silent = np.inf, 0, 0, 0
     for each in landscapes:
@@ -135,9 +135,9 @@ _SOURCE = "Kim, Kim, Ryu, ICML 2025, arXiv 2502.09376"
 claims = (
     Claim(
         id="KKR",
-        statement="With restricted convexity alpha (over differences of rank r + r*) and smoothness beta, r >= r*: "
-        "every second-order stationary point of LoRA is global, or has rank exactly r with sigma_r >= (2 alpha/beta) "
-        "sigma_{r*}; with 2 alpha > beta every one is global.",
+        statement="With restricted convexity alpha > 0 (over differences of rank r + r*) and smoothness beta, "
+        "lambda > 0, r >= r*: every second-order stationary point of LoRA is global, or has rank exactly r with "
+        "sigma_r >= (2 alpha/beta) sigma_{r*}; with 2 alpha > beta every one is global.",
         source=f"{_SOURCE}; constants re-derived for every r*",
         label=Label.paper,
         version=1,
@@ -151,6 +151,11 @@ claims = (
                 lambda profile: judge_dichotomy(with_saddle(profile)),
             ),
             Control("LoRA rank below the optimum's", Outcome.inapplicable, _too_narrow),
+            Control(
+                "no weight decay",
+                Outcome.inapplicable,
+                lambda profile: judge_dichotomy([tight_landscape(0)._replace(lam=0.0)]),
+            ),
             Control(
                 "features that do not span: alpha = 0",
                 Outcome.inapplicable,

@@ -65,6 +65,11 @@ class Landscape(NamedTuple):
     optimal: np.ndarray
     finished: float
 
+    @property
+    def covered(self) -> bool:
+        """Whether KKR and what follows from it speak of it: λ > 0, α > 0 and r ≥ r*."""
+        return self.lam > 0 and self.convexity > 0 and self.rank >= self.optimum_rank
+
 
 def kkr_landscapes(profile: Profile) -> list[Landscape]:
     """Loud minima, squared losses with 2α above and below β, logistic losses; the tight instance comes last."""

@@ -92,8 +92,8 @@ def judge_trained(problems: list[Problem], rank: int) -> Evidence:
 
 claim = Claim(
     id="T2-zero",
-    statement="At λ = 0 and P = 0, for one m×n weight, r·max(m, n) ≥ d excludes spurious minima that are strict modulo "
-    "the gauge GL(r), for any data; from d = r·max(m, n) + 1 on they exist for r < min(m, n).",
+    statement="At λ = 0 and P = 0, for one m×n weight, r·max(m, n) ≥ d excludes spurious minima with a positive "
+    "Hessian modulo the gauge GL(r), for any data; from d = r·max(m, n) + 1 on they exist for r < min(m, n).",
     source="derived; theory.ranks.undecayed_landscape_rank",
     label=Label.derived,
     version=1,

@@ -1,7 +1,7 @@
 """T3 [reconstructed; constants derived]: what the minimizer of the training objective does on the population.
 
 ℓ convex and G-Lipschitz in the outputs, `‖G_ij‖_F ≤ R` over the population, `δ_true` a minimizer of the population
-risk, `λ = κc` with κ > 1 fixed ahead of the sample. With probability at least 1 − η,
+risk, `λ = κc`, κ > 1 and ε0 fixed ahead of the sample. With probability at least 1 − η,
 
     risk(δ) − risk(δ_true)  ≤  (κ+1)/(κ−1) · λ ‖δ_true‖_*  +  κ/(κ−1) · ε0        for every δ with F(δ) ≤ min F + ε0
 

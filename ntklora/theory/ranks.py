@@ -68,8 +68,9 @@ def undecayed_landscape_rank(d: int, fan_out: int, fan_in: int) -> int:
     """Smallest rank with the guarantee of T2-zero: min {r : r max(m, n) >= d}, at most min(m, n).
 
     T2-zero [derived]: at λ = 0, P = 0, for one m×n weight, r·max(m, n) ≥ d = dim span{G_ij} excludes spurious minima
-    that are strict modulo the gauge GL(r), for any data; from d = r·max(m, n) + 1 on they exist for r < min(m, n)
-    (`plant_undecayed_minimum`). Sketch, at a second-order point that is not global, Γ = W1 Σ W2ᵀ ≠ 0 of rank ρ:
+    whose Hessian is positive modulo the gauge GL(r), for any data; from d = r·max(m, n) + 1 on they exist for
+    r < min(m, n) (`plant_undecayed_minimum`). Where it is only semidefinite, terms of higher order decide. Sketch, at a
+    second-order point that is not global, Γ = W1 Σ W2ᵀ ≠ 0 of rank ρ:
      1. Γv = 0, uᵀΓ = 0. If vz = 0, z ≠ 0, then du = t x zᵀ, dv = y zᵀ/t has curvature 2 xᵀΓy |z|² + O(1/t²) < 0 for
         −x, y the top pair of Γ; u likewise. So u, v have rank r, and ρ ≤ min(m, n) − r.
      2. On E = {W1ᵀdu = −W2ᵀdv} the form 2<Γ, du dvᵀ> is ≤ 0. Modulo the gauge, which E contains, dim E is
