@@ -16,7 +16,7 @@ from ntklora.certificates.endpoints import Endpoint
 from ntklora.certified.optimum import Solution
 from ntklora.cli.answer import NOT_SHOWN, OK, Answer, Mistake
 from ntklora.cli.commands import Certify
-from ntklora.problem.files import load_problem, write_npz
+from ntklora.problem.files import load_problem, npz_path, write_npz
 from ntklora.problem.objective import nuclear_norm
 from ntklora.problem.problem import Problem
 
@@ -51,7 +51,8 @@ def run(options: Certify) -> Answer:
         document["landscape"] = _landscape(problem, solution, options.rank, options.starts, options.seed)
     if options.out is not None:
         arrays = {"delta": solution.delta, "u": u, "v": v}
-        write_npz(options.out, {**_named(problem, arrays), "alpha": np.asarray(solution.alpha)})
+        written = write_npz(options.out, {**_named(problem, arrays), "alpha": np.asarray(solution.alpha)})
+        document["out"] = str(written)
     document["seconds"] = perf_counter() - start
     return Answer(OK if solution.status == Status.certified else NOT_SHOWN, document, lambda: _show(document, options))
 
@@ -62,7 +63,7 @@ def _load(options: Certify) -> Problem:
     if options.starts < 1:
         raise Mistake(f"--starts is {options.starts}: at least 1")
     if options.out is not None:
-        _require_writable(options.out)
+        _require_writable(options.out, options.file)
     try:
         problem = load_problem(options.file, options.lam)
     except ValueError as error:
@@ -72,8 +73,11 @@ def _load(options: Certify) -> Problem:
     return problem
 
 
-def _require_writable(path: Path) -> None:
+def _require_writable(path: Path, problem: Path) -> None:
     """Before the work, not after it."""
+    written = npz_path(path)
+    if written.exists() and problem.exists() and written.samefile(problem):
+        raise Mistake(f"--out {path}: is the problem itself; name another file")
     folder = path.parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise Mistake(f"--out {path}: cannot be written; name a file in an existing folder of yours")
@@ -110,5 +114,5 @@ def _show(document: dict[str, Any], options: Certify) -> None:
         classes = ", ".join(f"{landscape[each.value]} {each.value}" for each in Endpoint if landscape[each.value])
         print(f"LoRA of rank {landscape['lora_rank']}, {landscape['starts']} starts: {classes}")
         print(f"objective from {landscape['best_objective']:.10g} to {landscape['worst_objective']:.10g}")
-    if options.out is not None:
-        print(f"minimizer, factors and dual point: {options.out}")
+    if "out" in document:
+        print(f"minimizer, factors and dual point: {document['out']}")

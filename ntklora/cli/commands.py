@@ -8,22 +8,26 @@ from typing import Annotated
 
 from tyro import conf
 
-from ntklora.cli.sweep.commands import Sweep
+from ntklora.cli.sweep.commands import Jobs, Sweep
 from ntklora.sweeps.profile import Profile
+
+Results = Annotated[Path | None, conf.arg(metavar="DIR")]
 
 
 @dataclass(frozen=True)
 class Verify:
     """Run claims: each statement of the theory with its source, prediction, measurement, verdict and controls."""
 
-    claims: conf.Positional[tuple[str, ...]] = ()
+    claims: Annotated[conf.Positional[tuple[str, ...]], conf.arg(metavar="[CLAIM ...]")] = ()
     """Ids of claims, such as T1 or H6; all of them when none is given."""
+    list: bool = False
+    """Say what the claims state, and run nothing."""
     profile: Profile = Profile.default
     """How much work."""
     proof: bool = False
     """Prove the shipped spurious minima by interval arithmetic (needs the extra proof); of the claims, only those
     named are run beside it."""
-    jobs: int | None = None
+    jobs: Jobs = None
     """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
@@ -33,17 +37,17 @@ class Verify:
 class Certify:
     """Certify a problem of your own: the convex optimum with a duality gap, its rank, and the landscape of a rank."""
 
-    file: conf.Positional[Path]
+    file: Annotated[conf.Positional[Path], conf.arg(metavar="FILE.npz")]
     """NPZ file with G (N, K, m, n), or a and b; f0; y; loss; lam."""
-    lam: float | None = None
+    lam: Annotated[float | None, conf.arg(metavar="LAM")] = None
     """Weight decay, in place of the file's."""
-    rank: int | None = None
+    rank: Annotated[int | None, conf.arg(metavar="R")] = None
     """Also look at the landscape that LoRA of this rank sees."""
     starts: int = 64
     """Random starts at that rank."""
     seed: int = 0
     """Seed of the starts."""
-    out: Path | None = None
+    out: Annotated[Path | None, conf.arg(metavar="OUT.npz")] = None
     """NPZ file for the minimizer delta, its reduced factors u and v, and the dual point alpha."""
     json: bool = False
     """One JSON document on standard output."""
@@ -55,11 +59,11 @@ class Reproduce:
 
     profile: Profile = Profile.default
     """How much work: smoke (2 minutes), default (5 minutes), full (hours; Ctrl-C keeps what is done)."""
-    out: Path | None = None
+    out: Results = None
     """Folder of the results; results/<profile> when not given."""
     force: bool = False
     """Compute everything again."""
-    jobs: int | None = None
+    jobs: Jobs = None
     """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
@@ -69,13 +73,15 @@ class Reproduce:
 class Figures:
     """Draw figures, all or the named ones, after computing what their experiments lack."""
 
-    names: conf.Positional[tuple[str, ...]] = ()
-    """Names of figures; all of them when none is given."""
+    names: Annotated[conf.Positional[tuple[str, ...]], conf.arg(metavar="[NAME ...]")] = ()
+    """Names of figures, such as landscape; all of them when none is given."""
+    list: bool = False
+    """Say which figures there are, and draw nothing."""
     profile: Profile = Profile.default
     """How much work."""
-    out: Path | None = None
+    out: Results = None
     """Folder of the results; results/<profile> when not given."""
-    jobs: int | None = None
+    jobs: Jobs = None
     """Processes; one per core when not given, one in all with an accelerator."""
     json: bool = False
     """One JSON document on standard output."""
@@ -85,7 +91,7 @@ class Figures:
 class Bench:
     """Time the jobs of the simulator beside the best other way to do them: seconds, ratios, memory; nothing fails."""
 
-    jobs: conf.Positional[tuple[str, ...]] = ()
+    jobs: Annotated[conf.Positional[tuple[str, ...]], conf.arg(metavar="[JOB ...]")] = ()
     """ntk, endpoints, training, optimum; all of them when none is given."""
     quick: bool = False
     """A small case of each, to see that it runs: its times say nothing."""

@@ -9,15 +9,19 @@ from ntklora.cli.commands import Figures
 from ntklora.cli.results import compute, counts, open_results
 from ntklora.plotting.files import Plotted, write_figures
 from ntklora.sweeps.catalogue import all_experiments, all_figures, named
+from ntklora.sweeps.figure import Figure
 
 
 def run(options: Figures) -> Answer:
-    """Compute what the named figures' experiments lack, draw, and name the files."""
+    """Compute what the named figures' experiments lack, draw, and name the files; with `--list`, name the figures."""
     known, experiments = all_figures(), all_experiments()
     try:
         chosen = [named(known, name, "figure") for name in options.names or known]
     except ValueError as error:
         raise Mistake(str(error)) from error
+    if options.list:
+        listed = [{"name": each.name, "title": each.title, "experiments": list(each.experiments)} for each in chosen]
+        return Answer(OK, {"figures": listed}, lambda: _show_titles(chosen))
     needed = dict.fromkeys(name for figure in chosen for name in figure.experiments)
     results = open_results(options.out, options.profile)
     tallies = compute([experiments[name] for name in needed], options.profile, results, jobs=options.jobs)
@@ -36,6 +40,12 @@ def run(options: Figures) -> Answer:
     }
     status = OK if all(tally.whole for tally in tallies.values()) else PARTIAL
     return Answer(status, document, lambda: _show(plotted))
+
+
+def _show_titles(figures: Sequence[Figure]) -> None:
+    width = max(len(each.name) for each in figures)
+    for each in figures:
+        print(f"{each.name:{width}}  {each.title}")
 
 
 def _show(plotted: Sequence[Plotted]) -> None:

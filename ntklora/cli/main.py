@@ -6,12 +6,13 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from typing import Any
 
 from ntklora.cli.answer import INTERRUPTED, MISTAKE, OK, PARTIAL, Answer, Mistake, Unfinished
+from ntklora.cli.usage import one_line
 from ntklora.environment import prepare_environment
 from ntklora.strict_json import strict_dumps
 from ntklora.sweeps.numerics import Numerics, set_numerics
@@ -23,6 +24,9 @@ SCHEMA = 1  # of the JSON documents
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. Nothing that the person can mend ends in a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no λ gets its number: no fault of anybody's
+            stream.reconfigure(errors="backslashreplace")
     if list(arguments) == ["--version"]:
         print(__version__)
         return OK
@@ -65,8 +69,12 @@ def _parse(arguments: Sequence[str]) -> Any:
             )
     except SystemExit as leaving:
         if leaving.code:
-            raise Mistake(_one_line(box.getvalue())) from None
+            raise Mistake(one_line(box.getvalue())) from None
+        _say(lambda: None)  # the help
         raise
+    except BrokenPipeError:  # in the middle of the help
+        _stop_saying()
+        raise SystemExit(OK) from None
 
 
 def _run(options: Any) -> Answer:
@@ -79,18 +87,20 @@ def _run(options: Any) -> Answer:
 
 
 def _print(answer: Answer, as_json: bool) -> None:
+    if as_json:
+        _say(lambda: print(strict_dumps({"schema": SCHEMA, "version": __version__, **answer.document}, indent=2)))
+    else:
+        _say(answer.show)
+
+
+def _say(show: Callable[[], None]) -> None:
     try:
-        if as_json:
-            print(strict_dumps({"schema": SCHEMA, "version": __version__, **answer.document}, indent=2))
-        else:
-            answer.show()
+        show()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads, `head` say, has seen enough; Python flushes once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _stop_saying()
 
 
-def _one_line(box: str) -> str:
-    """A drawn box as one sentence: the frame's characters and the rules between paragraphs taken off."""
-    lines = [" ".join(line.strip("╭╮╰╯│─ ").split()) for line in box.splitlines()]
-    title, *words = [line for line in lines if line] or ["wrong usage"]
-    return f"{title[0].lower()}{title[1:]}: {' '.join(words)}"
+def _stop_saying() -> None:
+    """Whoever reads, `head` say, has seen enough; Python flushes once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

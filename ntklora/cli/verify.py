@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from ntklora.claims.claim import Numbers
+from ntklora.claims.claim import Claim, Numbers
 from ntklora.claims.experiment import claims_experiment, results_of
 from ntklora.claims.registry import select_claims
 from ntklora.claims.run import ClaimResult, exit_status, worst_of, worst_outcome
@@ -34,12 +34,15 @@ _WIDE = 170  # characters of the table where there is no terminal to ask
 def run(options: Verify) -> Answer:
     """Run the named claims, all of them when none is named, in worker processes; nothing is stored.
 
-    With `--proof` the interval proofs run, and of the claims only those named.
+    With `--proof` the interval proofs run, and of the claims only those named; with `--list` nothing runs.
     """
     try:
-        wanted = {claim.id for claim in select_claims(options.claims)}
+        chosen = select_claims(options.claims)
     except ValueError as error:
         raise Mistake(str(error)) from error
+    if options.list:
+        return Answer(OK, {"claims": [stated(claim) for claim in chosen]}, lambda: _show_statements(chosen))
+    wanted = {claim.id for claim in chosen}
     proofs = run_proofs() if options.proof else ()
     found = [] if options.proof and not options.claims else _run_claims(options, wanted)
     outcomes = [*(result.outcome for result in found), *proof_outcomes(proofs)]
@@ -71,6 +74,11 @@ def _run_claims(options: Verify, wanted: set[str]) -> list[ClaimResult]:
     return results_of([rows[key] for key in sweep.keys])
 
 
+def stated(claim: Claim) -> dict[str, Any]:
+    """What a claim says and who says it."""
+    return {"id": claim.id, "statement": claim.statement, "source": claim.source, "label": claim.label}
+
+
 def record(result: ClaimResult) -> dict[str, Any]:
     """A result as the JSON document holds it; `reason` stands where something failed to run."""
     claim = result.claim
@@ -80,10 +88,7 @@ def record(result: ClaimResult) -> dict[str, Any]:
         for each in result.controls
     ]
     return {
-        "id": claim.id,
-        "statement": claim.statement,
-        "source": claim.source,
-        "label": claim.label,
+        **stated(claim),
         "outcome": result.outcome,
         "predicted": result.predicted,
         "measured": result.measured,
@@ -93,9 +98,24 @@ def record(result: ClaimResult) -> dict[str, Any]:
     } | ({"reason": result.reason} if result.reason else {})
 
 
-def _show_all(results: Sequence[ClaimResult], proofs: Sequence[CaseProof]) -> None:
+def _show_statements(claims: Sequence[Claim]) -> None:
+    table = Table("id", "statement", "source", show_lines=True)
+    for claim in claims:
+        table.add_row(claim.id, claim.statement, _source(claim))
+    _console().print(table)
+
+
+def _source(claim: Claim) -> str:
+    return f"{claim.source} ({claim.label})"
+
+
+def _console() -> Console:
     console = Console()
-    console = console if console.is_terminal else Console(width=_WIDE)
+    return console if console.is_terminal else Console(width=_WIDE)
+
+
+def _show_all(results: Sequence[ClaimResult], proofs: Sequence[CaseProof]) -> None:
+    console = _console()
     if proofs:
         show_proofs(console, proofs)
     if results:
@@ -111,7 +131,7 @@ def _show(console: Console, results: Sequence[ClaimResult]) -> None:
         table.add_row(
             claim.id,
             claim.statement,
-            f"{claim.source} ({claim.label})",
+            _source(claim),
             numbers(result.predicted),
             numbers(result.measured),
             margin,
@@ -126,13 +146,14 @@ def _show(console: Console, results: Sequence[ClaimResult]) -> None:
 
 
 def numbers(value: Numbers) -> str:
-    """A number, or names with their numbers, to four digits.
+    """A number, or one line for each name with its number, to four digits.
 
-    >>> numbers({"share": 0.25, "starts": 64})
-    'share 0.25, starts 64'
+    >>> print(numbers({"share": 0.25, "starts": 64}))
+    share: 0.25
+    starts: 64
     """
     if value is None:
         return ""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {number:.4g}" for name, number in value.items())
+        return "\n".join(f"{name.replace('_', ' ')}: {number:.4g}" for name, number in value.items())
     return f"{value:.4g}"

@@ -70,10 +70,15 @@ def save_problem(problem: Problem, path: str | Path) -> None:
     write_npz(path, {key: np.asarray(array) for key, array in arrays.items()})
 
 
+def npz_path(path: str | Path) -> Path:
+    """The path that is written: `.npz` is added where it lacks, as `numpy.savez` does."""
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+
+
 def write_npz(path: str | Path, arrays: Arrays) -> Path:
     """These arrays under these names (names may hold `/`), whole or not at all; the path that was written."""
-    path = Path(path)
-    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    path = npz_path(path)
     with replacing(path) as sibling, zipfile.ZipFile(sibling, "w") as archive:
         for key, array in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as entry:

@@ -141,6 +141,15 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(out, tmp_path
     assert "cannot be written" in done.err
 
 
+@pytest.mark.parametrize("out", ["p.npz", "p"])
+def test_an_output_never_takes_the_place_of_the_problem(out, tmp_path, capsys):
+    path = write(tmp_path / "p.npz", **gaussian())
+    before = path.read_bytes()
+    done = main_here(capsys, "certify", path, "--out", tmp_path / out)
+    assert (done.status, path.read_bytes()) == (2, before)
+    assert "is the problem itself" in done.err
+
+
 def test_separable_data_without_decay_has_no_minimizer_and_is_not_certified(tmp_path, capsys):
     done = main_here(capsys, "certify", write(tmp_path / "p.npz", **ONE), "--lam", 0, "--json")
     assert (done.status, done.document["status"]) == (1, "no_minimizer")

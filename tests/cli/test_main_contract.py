@@ -16,6 +16,10 @@ MISTAKES = {
     "unknown profile": (["verify", "--profile", "smok"], "'smoke'"),
     "unknown claim": (["verify", "T99"], "unknown claim 'T99'"),
     "unknown figure": (["figures", "nothing"], "unknown figure 'nothing'"),
+    "a word for a number": (["verify", "--jobs", "x"], "--jobs takes INT, not 'x'; help: ntklora --help"),
+    "a near miss": (["verify", "--profil", "smoke"], "perhaps you meant --profile {smoke,default,full}"),
+    "nothing said twice": (["certfy"], "ntklora: unrecognized options: certfy; Available subcommands: verify"),
+    "no file": (["certify"], "Missing from ntklora certify: FILE.npz; help: ntklora certify --help"),
     "results where none can be": (["figures", "--out", "/proc/none"], "pass another --out"),
 }
 
@@ -75,13 +79,20 @@ def test_a_fault_of_the_program_is_not_a_verdict(capsys, monkeypatch):
     assert "please report" in done.err
 
 
-def test_a_reader_that_stops_reading_is_no_error():
-    code = "import sys; from ntklora.cli.main import main; sys.exit(main(['sweep', 'describe']))"
+@pytest.mark.parametrize("arguments", [["sweep", "describe"], ["verify", "--help"]])
+def test_a_reader_that_stops_reading_is_no_error(arguments):
+    code = "import sys; from ntklora.cli.main import main; sys.exit(main(sys.argv[1:]))"
     running = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     running.stdout.close()
     assert (running.stderr.read(), running.wait(60)) == ("", 0)
+
+
+def test_a_terminal_that_has_only_ascii_is_no_error():
+    done = command("verify", "--list", "T2-zero", env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii"})
+    assert done.status == 0, done.err
+    assert "\\u03bb = 0" in done.out
 
 
 def test_doctor_in_a_process_of_its_own_sees_float64_and_leaves_no_trace(tmp_path):

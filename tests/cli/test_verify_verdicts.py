@@ -38,5 +38,14 @@ def test_a_claim_that_fails_to_run_says_why(capsys, monkeypatch):
 def test_the_table_shows_every_column_and_names_an_unexpected_control(capsys, monkeypatch):
     stand(monkeypatch.setattr, "unexpected")
     done = main_here(capsys, "verify")
-    for word in ("T0", "Ladders stand.", "Somebody, 1999", "derived", "share 0.5", "consistent", "NOT AS EXPECTED"):
+    for word in ("T0", "Ladders stand.", "Somebody, 1999", "derived", "share: 0.5", "consistent", "NOT AS EXPECTED"):
         assert word in done.out
+
+
+def test_a_list_says_what_claims_state_and_runs_none(capsys, monkeypatch):
+    stand(monkeypatch.setattr, "error")  # a claim that could not run
+    done = main_here(capsys, "verify", "--list", "--json")
+    assert done.status == 0
+    (listed,) = done.document["claims"]
+    assert set(listed) == {"id", "statement", "source", "label"}
+    assert listed["statement"] in main_here(capsys, "verify", "--list").out
