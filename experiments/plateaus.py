@@ -89,12 +89,7 @@ def shape(descent: Descent) -> Shape:
 @lru_cache(maxsize=64)
 def instance(family: str, num_samples: int, lam_ratio: float, seed: int):
     """The problem in the coordinates of the weights, and its certified optimum."""
-    task = {"num_samples": num_samples, "seed": seed, "lam_ratio": lam_ratio}
-    if family == "gaussian":
-        problem = nl.gaussian_problem((num_samples, num_samples), **task)
-    else:
-        network = family.removesuffix("_random_labels")
-        problem = nl.linearized_digits(network, "true" if network == family else "random", **task)
+    problem = nl.named_linearization(family, num_samples=num_samples, seed=seed, lam_ratio=lam_ratio)
     return problem, nl.solve(problem)
 
 

@@ -94,13 +94,10 @@ def shape(training: Training) -> Shape:
 @lru_cache(maxsize=64)
 def instance(family: str, num_samples: int, loss: str, lam_ratio: float, seed: int):
     """The problem in the coordinates of the weights, and its certified optimum: the same for every rank and method."""
-    task = {"num_samples": num_samples, "seed": seed, "loss": loss, "lam_ratio": lam_ratio}
-    task["num_outputs"] = 2 if loss == "cross_entropy" else 1
-    if family == "gaussian":
-        problem = nl.gaussian_problem((num_samples, num_samples), **task)
-    else:
-        network = family.removesuffix("_random_labels")
-        problem = nl.linearized_digits(network, "true" if network == family else "random", **task)
+    outputs = 2 if loss == "cross_entropy" else 1
+    problem = nl.named_linearization(
+        family, num_samples=num_samples, seed=seed, num_outputs=outputs, loss=loss, lam_ratio=lam_ratio
+    )
     return problem, nl.solve(problem)
 
 
@@ -122,11 +119,11 @@ def prepare(training: Training):
         nl.largest_curvature(problem, like(u), like(v)), nl.largest_curvature(problem, *(like(x) for x in ends))
     )
     fits = all(x.shape[1] <= training.rank for x in ends[0].values())
-    mu = nl.tail_curvature(problem, *(like(padded(x, training.rank)) for x in ends)) if fits else None
+    mu = nl.tail_curvature(problem, *(like(nl.pad_columns(x, training.rank)) for x in ends)) if fits else None
     arrays = {
         "problem": problem,
-        "u": padded(u, columns),
-        "v": padded(v, columns),
+        "u": nl.pad_columns(u, columns),
+        "v": nl.pad_columns(v, columns),
         "rate": 1.0 / steepest,
         "key": stream_key("batches", training.seed, rank=training.rank),
     }
@@ -136,11 +133,6 @@ def prepare(training: Training):
 def by_name(problem, factor):
     """The factor of each weight."""
     return problem.op.as_dict(factor)
-
-
-def padded(factors, columns: int):
-    """The factor of each weight with zero columns behind its own."""
-    return {name: np.pad(x, ((0, 0), (0, columns - x.shape[1]))) for name, x in factors.items()}
 
 
 def compute(shape: Shape, arrays):

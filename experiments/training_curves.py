@@ -92,14 +92,10 @@ def prepare(training: Training):
         arrays = {"problem": nl.reduce_problem(problem, padded=True).problem}
     else:
         key = stream_key("starts", training.seed, rank=training.rank)
-        u, v = (padded(factors, shape(training).columns) for factors in nl.Kaiming()(problem, training.rank, key))
+        starts = nl.Kaiming()(problem, training.rank, key)
+        u, v = (nl.pad_columns(factors, shape(training).columns) for factors in starts)
         arrays = {"problem": problem, "u": u, "v": v}
     return arrays, (problem, solution)
-
-
-def padded(factors, columns: int):
-    """The factor of each weight with zero columns behind its own."""
-    return {name: np.pad(x, ((0, 0), (0, columns - x.shape[1]))) for name, x in factors.items()}
 
 
 def compute(shape: Shape, arrays):

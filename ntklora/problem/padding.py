@@ -1,6 +1,9 @@
-"""The same objective on more samples than there are: one compilation then serves many sample sizes."""
+"""The same objective on more samples, or with more columns, than there are: one compilation then serves many sizes."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -29,3 +32,19 @@ def pad_samples(problem: Problem, num_samples: int) -> Problem:
     features = {name: padded(g) for name, g in problem.op.as_dict(problem.op.dense()).items()}
     op = TangentOperator.from_dense(problem.op.like(features))
     return Problem(op, padded(problem.f0), padded(problem.y), problem.loss, problem.lam, problem.perturbation)
+
+
+def pad_columns(factors: Mapping[str, Any], columns: int) -> dict[str, np.ndarray]:
+    """The factor of each weight with columns of zeros behind its own: δ and F stay, and gradient steps leave them zero.
+
+    Both factors must be padded: beside a column that is not zero, one of zeros moves. Errors: `ValueError` for fewer
+    columns than there are.
+
+    >>> pad_columns({"w": np.ones((2, 1))}, 3)["w"].tolist()
+    [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    """
+    arrays = {name: np.asarray(x) for name, x in factors.items()}
+    for name, x in arrays.items():
+        if x.shape[1] > columns:
+            raise ValueError(f"columns = {columns} is below the {x.shape[1]} of factor {name!r}")
+    return {name: np.pad(x, ((0, 0), (0, columns - x.shape[1]))) for name, x in arrays.items()}

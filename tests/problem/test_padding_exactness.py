@@ -1,4 +1,4 @@
-"""Property: samples that no feature sees change nothing: objective, optimum and landscape stay."""
+"""Property: samples that no feature sees and columns of zeros change nothing: objective, optimum, descent."""
 
 import jax
 import numpy as np
@@ -42,3 +42,16 @@ def test_what_cannot_be_padded_is_refused():
         nl.pad_samples(nl.gaussian_problem((3, 3), num_samples=4, seed=0, loss="logistic"), 8)
     with pytest.raises(ValueError, match="below the 6"):
         nl.pad_samples(problems()[0], 5)
+
+
+def test_columns_of_zeros_change_neither_objective_nor_descent():
+    problem, _ = problems()
+    rng = np.random.default_rng(1)
+    u, v = {"w": rng.normal(size=(4, 2))}, {"w": rng.normal(size=(5, 2))}
+    wide_u, wide_v = (nl.pad_columns(x, 5)["w"] for x in (u, v))
+    own = nl.train_factors(problem, u["w"], v["w"], steps=20, learning_rate=0.01)
+    wide = nl.train_factors(problem, wide_u, wide_v, steps=20, learning_rate=0.01)
+    np.testing.assert_allclose(wide.objective, own.objective, rtol=1e-13)
+    np.testing.assert_array_equal(np.asarray(wide.u)[:, 2:], 0.0)
+    with pytest.raises(ValueError, match="below the 2"):
+        nl.pad_columns(u, 1)
