@@ -10,6 +10,7 @@ import numpy as np
 
 from ntklora.plotting.intervals import Interval, log_line, mean_interval, median_interval
 from ntklora.plotting.style import BLUE, GREY, SMALLEST, VERMILION, new_drawing
+from ntklora.plotting.tables import gathered
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
 
@@ -145,7 +146,7 @@ def draw(table: Table) -> Drawing:
 def _distances(axes: Axes, table: Table, name: str) -> None:
     from matplotlib.ticker import NullFormatter
 
-    for activation, records in _by_activation(table).items():
+    for (activation,), records in gathered(table, "activation").items():
         x, y = [record["width"] for record in records], [record[name] for record in records]
         below = [value - record[f"{name}_low"] for value, record in zip(y, records, strict=True)]
         above = [record[f"{name}_high"] - value for value, record in zip(y, records, strict=True)]
@@ -169,7 +170,7 @@ def _distances(axes: Axes, table: Table, name: str) -> None:
 
 
 def _ranks(axes: Axes, table: Table) -> None:
-    for activation, records in _by_activation(table).items():
+    for (activation,), records in gathered(table, "activation").items():
         color, marker, dashes = LOOKS[activation]
         x = [record["width"] for record in records]
         axes.plot(
@@ -191,13 +192,6 @@ def _ticks(axes: Axes, widths: Sequence[int]) -> None:
     some = widths[:: 1 + len(widths) // 5]
     axes.set_xticks(some, [str(width) for width in some])
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _by_activation(table: Table) -> dict[str, list[Mapping[str, Any]]]:
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for record in table:
-        groups[record["activation"]].append(record)
-    return groups
 
 
 figure = Figure(

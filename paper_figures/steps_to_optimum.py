@@ -21,6 +21,7 @@ from ntklora.plotting.style import (
     ladder,
     new_drawing,
 )
+from ntklora.plotting.tables import gathered, range_in_words
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
 
@@ -110,7 +111,7 @@ def _arrivals(lora: Records) -> Iterator[str]:
 def _slope(lora: Records) -> str:
     """The median at the largest rank against that at the smallest where every run arrives."""
     factors = []
-    for records in settings_of(lora).values():
+    for records in gathered(lora, *SETTING).values():
         arrived = [record for record in records if record["fine_reached"] == record["seeds"]]
         if len(arrived) > 1:
             factors.append(arrived[-1]["fine"] / arrived[0]["fine"])
@@ -121,7 +122,7 @@ def _slope(lora: Records) -> str:
     verdict = all_or_none.get(faster, "More rank is not always faster")
     return (
         f"{verdict}: from the smallest rank at which every run arrives to the largest, the median number of steps to "
-        f"1e-6 falls in {faster} of {len(factors)} settings (it becomes {_range(factors)} times as large)."
+        f"1e-6 falls in {faster} of {len(factors)} settings (it becomes {range_in_words(factors)} times as large)."
     )
 
 
@@ -137,7 +138,7 @@ def _decays(lora: Records) -> str:
                 factors.append((large["lam_ratio"] / record["lam_ratio"], record["fine"] / large["fine"]))
     if not factors:
         return ""
-    smaller, longer = (_range([pair[side] for pair in factors]) for side in (0, 1))
+    smaller, longer = (range_in_words([pair[side] for pair in factors]) for side in (0, 1))
     return f"With the weight decay {smaller} times smaller the median number is {longer} times as large."
 
 
@@ -153,25 +154,13 @@ def _rates(lora: Records) -> str:
     return f"No tail is slower than the certified rate -2 log(1 - eta mu) [derived] ({measured})."
 
 
-def settings_of(records: Records) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    """The records of each setting, in order."""
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for record in records:
-        groups[tuple(record[name] for name in SETTING)].append(record)
-    return groups
-
-
-def _range(values: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values))))
-
-
 def _sum(records: Records, name: str) -> int:
     return sum(record[name] for record in records)
 
 
 def draw(table: Table) -> Drawing:
     """A panel of steps over the rank for each setting, and one of rates."""
-    settings = settings_of(table)
+    settings = gathered(table, *SETTING)
     lines = -(-(len(settings) + 1) // COLUMNS)
     drawing = new_drawing(1.2 * lines + 0.75)
     grid = drawing.subplots(lines, COLUMNS, squeeze=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ntklora.plotting.censoring import censored_median
 from ntklora.plotting.style import BLUE, INK, SMALLEST, VERMILION, family_name, family_order, new_drawing
+from ntklora.plotting.tables import gathered, range_in_words
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
 
@@ -71,20 +72,20 @@ def finding(table: Table) -> str:
 
 def _multiples(table: Table) -> Iterator[str]:
     factors: dict[str, list[float]] = defaultdict(list)
-    for records in _settings(table).values():
+    for records in gathered(table, *SETTING).values():
         own = {record["method"]: record["fine"] for record in records}
         for method, steps in own.items():
             if method != "lora" and steps is not None and own.get("lora") is not None:
                 factors[method].append(steps / own["lora"])
     if factors:
-        said = (f"{METHODS[method][1]} {_range(factors[method])}" for method in METHODS if factors[method])
+        said = (f"{METHODS[method][1]} {range_in_words(factors[method])}" for method in METHODS if factors[method])
         yield f"Median steps to 1e-6 as multiples of gradient descent's on LoRA: {'; '.join(said)}."
 
 
 def _first(table: Table) -> Iterator[str]:
     """JLR's figures have full fine-tuning fastest: whether it is depends on its step and its method."""
     beats_descent = beats_all = best = both = 0
-    for records in _settings(table).values():
+    for records in gathered(table, *SETTING).values():
         own = {record["method"]: record["fine"] if record["fine"] is not None else np.inf for record in records}
         if {"lora", "full"} <= set(own):
             both += 1
@@ -114,20 +115,9 @@ def _late(table: Table) -> Iterator[str]:
             yield f"{said} (worst excess {worst:.0e})."
 
 
-def _settings(records: Records) -> dict[tuple[Any, ...], list[Mapping[str, Any]]]:
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for record in records:
-        groups[tuple(record[name] for name in SETTING)].append(record)
-    return groups
-
-
-def _range(values: Sequence[float]) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values))))
-
-
 def draw(table: Table) -> Drawing:
     """A panel for each setting: one line per method, steps to both levels with their intervals."""
-    settings = _settings(table)
+    settings = gathered(table, *SETTING)
     methods = [method for method in METHODS if any(record["method"] == method for record in table)]
     lines = -(-len(settings) // COLUMNS)
     drawing = new_drawing((0.5 + 0.13 * len(methods)) * lines + 0.4)

@@ -17,10 +17,20 @@ def grouped(rows: Iterable[Record], *names: str) -> dict[tuple[Any, ...], list[R
     >>> grouped([{"r": 2, "x": 1}, {"r": 1, "x": 5}, {"r": 2, "x": 0}], "r")
     {(1,): [{'r': 1, 'x': 5}], (2,): [{'r': 2, 'x': 1}, {'r': 2, 'x': 0}]}
     """
+    groups = gathered(rows, *names)
+    return {key: groups[key] for key in sorted(groups)}
+
+
+def gathered(rows: Iterable[Record], *names: str) -> dict[tuple[Any, ...], list[Record]]:
+    """As `grouped`, keys in the order in which they come.
+
+    >>> list(gathered([{"r": 2}, {"r": 1}, {"r": 2}], "r"))
+    [(2,), (1,)]
+    """
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[name] for name in names)].append(row)
-    return {key: groups[key] for key in sorted(groups)}
+    return dict(groups)
 
 
 def new_record(names: Sequence[str], **values: Any) -> Record:
@@ -62,3 +72,12 @@ def compare_in_words(record: Record, name: str, value: float, called: str) -> st
     if record[f"{name}_low"] <= value <= record[f"{name}_high"]:
         return f"the interval contains {called}"
     return f"{'below' if record[name] < value else 'above'} {called}"
+
+
+def range_in_words(values: Sequence[float]) -> str:
+    """The smallest and the largest, two digits; one number where these are the same.
+
+    >>> range_in_words([3.0, 0.25, 2.0]), range_in_words([10.0, 10.01])
+    ('0.25 to 3', '10')
+    """
+    return " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values))))
