@@ -15,41 +15,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntklora.certificates.duality import dual_objective, relative_gap
+from ntklora.certificates.duality import relative_gap
+from ntklora.certificates.endpoint_reference import (
+    CertifiedOptimum,
+    Reference,
+    own_dual,
+    reference_for,
+    seen_factors,
+    unseen_norm,
+)
 from ntklora.certificates.factors import host_factors
-from ntklora.certificates.hessian import Hessian, hessian, multiply, to_coordinates
+from ntklora.certificates.hessian import hessian
 from ntklora.certificates.inertia import hessian_curvature, lowest_mode
-from ntklora.certificates.perturbed import feasible_perturbed_dual, scaled_to_feasible
-from ntklora.certificates.rank_reduction import reduce_rank
-from ntklora.certificates.span import output_basis
+from ntklora.certificates.rank_lifting import deficient_escape, lifted_value
 from ntklora.certificates.stationary import (
     REACH,
     Point,
-    Units,
     is_stationary,
     norm,
     point_at,
     polish,
     sign_is_resolved,
-    units_of,
     valley_is_exhibited,
 )
 from ntklora.certificates.twins import distance, signature_of
-from ntklora.problem.objective import dual_vector, gradient_matrices, kkt_matrices, objective, stack, training_loss
+from ntklora.problem.objective import objective, training_loss
 from ntklora.problem.problem import Problem
-from ntklora.problem.reduction import Reduction, reduce_problem
 
 Array = Any
 Matrices = dict[str, Any]
 
-# A column of Q (in principal axes) below this share of the largest: rank deficient, L3's direction is tried first.
-_DEFICIENT = 1e-6
-# L3's direction counts as negative curvature beyond this share of ‖2S‖.
-_NEGATIVE = 1e-10
 # Twins closer than this times |κ|/‖H‖, at which distance the curvature κ of the first could change its sign, are one
 # stationary point modulo gauge.
 _NEAR = 0.1
@@ -92,38 +91,6 @@ class EndpointReport(NamedTuple):
     moved: float
 
 
-class CertifiedOptimum(Protocol):
-    """What is read of a solution: its minimizer, and the dual point, which is made feasible before it is used."""
-
-    @property
-    def delta(self) -> Any:
-        """The minimizer, in the form of the problem's delta."""
-
-    @property
-    def u(self) -> Any:
-        """Its left factors, read under a perturbation: balanced ones would not be the best there."""
-
-    @property
-    def v(self) -> Any:
-        """Its right factors."""
-
-    @property
-    def alpha(self) -> np.ndarray:
-        """The dual point `(N, K)`."""
-
-
-class _Reference(NamedTuple):
-    """What endpoints are measured by: the problem in the coordinates the data see, the best dual and primal values."""
-
-    problem: Problem
-    units: Units
-    reduction: Reduction | None
-    basis: np.ndarray | None
-    dual: float
-    convex: float
-    exhibited: float
-
-
 def classify_endpoint(
     problem: Problem,
     u: Array | Matrices,
@@ -153,12 +120,12 @@ def classify_endpoint(
     for other, _ in others:
         if any(other[name].shape[1] > ranks[name] for name in other):
             raise ValueError(f"a rival has more columns than the endpoint's {ranks}: it exhibits nothing at this rank")
-    reference = _reference(problem, solution, ranks)
+    reference = reference_for(problem, solution, ranks)
     host = problem.host()
     values = [float(objective(host, *other)) for other in others]
     report = _classify(host, reference, point_at(host, us, vs), min([reference.exhibited, *values]), tolerance)
     if np.isnan(report.min_curvature):
-        value, _ = lowest_mode(hessian(reference.problem, *_seen(reference, us, vs)))
+        value, _ = lowest_mode(hessian(reference.problem, *seen_factors(reference, us, vs)))
         report = report._replace(min_curvature=value)
     return report
 
@@ -186,7 +153,7 @@ def classify_endpoints(
     ]
     if not points:
         return []
-    reference = _reference(problem, solution, {name: x.shape[2] for name, x in left.items()})
+    reference = reference_for(problem, solution, {name: x.shape[2] for name, x in left.items()})
     given = [point_at(host, *point) for point in points]
     best = min([reference.exhibited, *(point.objective for point in given)])
     reports: list[EndpointReport | None] = [None] * count
@@ -203,27 +170,7 @@ def classify_endpoints(
     return [report for report in reports if report is not None]
 
 
-def _reference(problem: Problem, solution: CertifiedOptimum | None, ranks: dict[str, int]) -> _Reference:
-    host = problem.host()
-    reduction = reduce_problem(host) if host.perturbation is None else None
-    seen = host if reduction is None else reduction.problem
-    basis = output_basis(seen) if host.perturbation is None and host.lam == 0 else None
-    if solution is None:
-        return _Reference(seen, units_of(seen), reduction, basis, -np.inf, np.inf, np.inf)
-    alpha = np.asarray(solution.alpha, np.float64)
-    dual = dual_objective(host, scaled_to_feasible(host, alpha))
-    if host.perturbation is None:
-        low_u, low_v = (host.op.as_dict(side) for side in reduce_rank(problem, solution.delta))
-    else:
-        low_u, low_v = host_factors(problem, solution.u, solution.v)
-    value = float(objective(host, low_u, low_v))
-    reachable = all(low_u[name].shape[1] <= rank for name, rank in ranks.items())
-    return _Reference(seen, units_of(seen), reduction, basis, dual, value, value if reachable else np.inf)
-
-
-def _classify(
-    host: Problem, reference: _Reference, given: Point, best_known: float, tolerance: float
-) -> EndpointReport:
+def _classify(host: Problem, reference: Reference, given: Point, best_known: float, tolerance: float) -> EndpointReport:
     """The verdict on one point of the problem on the host, given the value of the best point known at its rank."""
     us, vs = given.us, given.vs
     report = EndpointReport(
@@ -241,14 +188,14 @@ def _classify(
     )
     if report.gap <= tolerance:
         return report
-    problem, units, (seen_us, seen_vs) = reference.problem, reference.units, _seen(reference, us, vs)
-    dual = max(reference.dual, _own_dual(reference, seen_us, seen_vs))
+    problem, units, (seen_us, seen_vs) = reference.problem, reference.units, seen_factors(reference, us, vs)
+    dual = max(reference.dual, own_dual(reference, seen_us, seen_vs))
     report = report._replace(gap=relative_gap(host, given.objective, dual))
     if report.gap <= tolerance:
         return report
-    unseen = _unseen(reference, us, vs) if host.lam > 0 else 0.0
+    unseen = unseen_norm(reference, us, vs) if host.lam > 0 else 0.0
     point = polish(problem, units, point_at(problem, seen_us, seen_vs, moved=unseen))
-    dual = max(dual, _own_dual(reference, point.us, point.vs))
+    dual = max(dual, own_dual(reference, point.us, point.vs))
     report = report._replace(
         gap=relative_gap(host, given.objective, dual),
         best_known=min(report.best_known, point.objective),
@@ -261,7 +208,7 @@ def _classify(
     if not near or not is_stationary(units, point):
         return report._replace(endpoint=Endpoint.unconverged)
     h = hessian(problem, point.us, point.vs)
-    escape = _deficient_escape(problem, point, h)
+    escape = deficient_escape(problem, point, h)
     if escape is not None:
         return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
     found = hessian_curvature(h)
@@ -281,79 +228,9 @@ def _classify(
         return report._replace(endpoint=Endpoint.saddle)
     if given.objective - report.best_known > floor:
         return report._replace(endpoint=Endpoint.spurious)
-    convex = min(reference.convex, _lifted_value(problem, point))
+    convex = min(reference.convex, lifted_value(problem, point))
     above = given.objective - convex > floor
     return report._replace(endpoint=Endpoint.rank_limited if above else Endpoint.inconclusive)
-
-
-def _own_dual(reference: _Reference, us: Matrices, vs: Matrices) -> float:
-    problem = reference.problem
-    z = problem.f0 + problem.op.apply_factors(us, vs)
-    return dual_objective(problem, feasible_perturbed_dual(problem, z, reference.basis))
-
-
-def _deficient_escape(problem: Problem, point: Point, h: Hessian) -> float | None:
-    """Curvature of the direction `x zᵀ` of L3 where a column of `Q` (nearly) vanishes and `S` has `xᵀ S x < 0`.
-
-    Measured at the point itself, so that "nearly" needs no threshold of its own. None where it is not negative.
-    """
-    largest = max(float(np.linalg.norm(stack(point.us[k], point.vs[k]), 2)) for k in point.us)
-    z = problem.f0 + problem.op.apply_factors(point.us, point.vs)
-    for name, s in kkt_matrices(problem, gradient_matrices(problem, dual_vector(problem, z))).items():
-        q = stack(point.us[name], point.vs[name])
-        _, columns, axes = np.linalg.svd(q, full_matrices=True)
-        shortest = columns[-1] if len(columns) == q.shape[1] else 0.0
-        if shortest > _DEFICIENT * largest:
-            continue
-        values, vectors = np.linalg.eigh(2 * s)
-        along = np.outer(vectors[:, 0], axes[-1])
-        du = {k: np.zeros_like(x) for k, x in point.us.items()} | {name: along[: len(point.us[name])]}
-        dv = {k: np.zeros_like(x) for k, x in point.vs.items()} | {name: along[len(point.us[name]) :]}
-        x = to_coordinates(h, du, dv)
-        bound = float(x @ multiply(h, x)) if x.size else 0.0
-        # What lies on zero columns is not in the coordinates of h; there the curvature is that of 2S alone.
-        value = bound + float(values[0]) * max(0.0, 1.0 - float(x @ x))
-        if value < -_NEGATIVE * max(abs(values[0]), abs(values[-1])):
-            return value
-    return None
-
-
-def _lifted_value(problem: Problem, point: Point) -> float:
-    """An upper bound of min F_P over all ranks: the step that is best for smooth losses along L3's direction, lifted.
-
-    With a column `√t x` appended, `xᵀ S x = −s < 0`, F_P changes by at most `−s t + ½ β t² (1/N) Σ <G_ij, x_u x_vᵀ>²`
-    for a `β`-smooth loss.
-    """
-    z = problem.f0 + problem.op.apply_factors(point.us, point.vs)
-    best = point.objective
-    for name, s in kkt_matrices(problem, gradient_matrices(problem, dual_vector(problem, z))).items():
-        values, vectors = np.linalg.eigh(s)
-        if values[0] >= 0:
-            continue
-        x_u, x_v = vectors[: len(point.us[name]), :1], vectors[len(point.us[name]) :, :1]
-        bend = problem.loss.smoothness * float((problem.op.blocks[name].apply_factors(x_u, x_v) ** 2).sum())
-        bend /= problem.num_samples
-        if bend > 0:
-            best = min(best, point.objective - 0.5 * float(values[0]) ** 2 / bend)
-    return best
-
-
-def _seen(reference: _Reference, us: Matrices, vs: Matrices) -> tuple[Matrices, Matrices]:
-    if reference.reduction is None:
-        return us, vs
-    op = reference.problem.op
-    u, v = reference.reduction.restrict_factors(op.like(us), op.like(vs))
-    return op.as_dict(u), op.as_dict(v)
-
-
-def _unseen(reference: _Reference, us: Matrices, vs: Matrices) -> float:
-    """Norm of the part of the factors that no feature sees."""
-    if reference.reduction is None:
-        return 0.0
-    op = reference.problem.op
-    u, v = reference.reduction.lift_factors(*(op.like(side) for side in _seen(reference, us, vs)))
-    lifted_u, lifted_v = op.as_dict(u), op.as_dict(v)
-    return norm({k: us[k] - lifted_u[k] for k in us}, {k: vs[k] - lifted_v[k] for k in vs})
 
 
 def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:
