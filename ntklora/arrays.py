@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 
@@ -25,6 +26,15 @@ def namespace(*arrays: Any) -> Any:
 def as_array(value: Any) -> Any:
     """`value` itself if it is an array (NumPy's, JAX's, or a tracer), a NumPy array of it otherwise."""
     return value if hasattr(value, "__array_namespace__") else np.asarray(value)
+
+
+def outline(record: Any) -> str:
+    """A record on a screen: its fields, with dtype and shape in the place of arrays.
+
+    >>> print(outline({"alpha": np.zeros((3, 1)), "gap": 0.5}))
+    {'alpha': f64[3,1](numpy), 'gap': 0.5}
+    """
+    return eqx.tree_pformat(record)
 
 
 def on_host(array: Any) -> np.ndarray:

@@ -11,6 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.initializations import Initialization, resolve_initialization
 from ntklora.adapters.training import Path, Trained, train_factors
+from ntklora.arguments import require_key, whole_number
 from ntklora.problem.problem import Problem
 
 
@@ -38,8 +39,8 @@ def train_lora(
     see `train_minibatches`, for the factors along the way `descend_with_snapshots`.
     Errors: `ValueError` for a rank below 1, an unknown initialization, and those of `train_factors`.
     """
-    if rank < 1:
-        raise ValueError(f"rank = {rank} must be at least 1")
+    rank = whole_number("rank", rank, 1)
+    require_key(key)
     us, vs = _initialize(resolve_initialization(initialization), problem, rank, key)
     return train_factors(
         problem,

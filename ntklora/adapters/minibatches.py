@@ -18,6 +18,7 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.training import Path, scaled_objective
+from ntklora.arguments import require_key, require_optimizer, whole_number
 from ntklora.problem.problem import Problem
 
 Array = Any
@@ -39,8 +40,9 @@ def train_minibatches(
     `.objective (steps + 1,)` is the whole `F`, not the minibatch's. Batch it with `jax.vmap` over keys.
     Errors: `ValueError` for `steps` below 0 or a batch that is empty or larger than N.
     """
-    if steps < 0:
-        raise ValueError(f"steps = {steps} must be at least 0")
+    steps, batch_size = whole_number("steps", steps, 0), whole_number("batch_size", batch_size, 0)
+    require_key(key)
+    require_optimizer(optimizer)
     if not 1 <= batch_size <= problem.num_samples:
         raise ValueError(f"batch_size = {batch_size}: expected 1 to N = {problem.num_samples}")
     us, vs, values = _run(

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ntklora.adapters.descent import descent
+from ntklora.arrays import outline
 from ntklora.problem.problem import Problem
 
 Array = Any
@@ -27,6 +28,9 @@ class Snapshots(NamedTuple):
     u: Array | Matrices
     v: Array | Matrices
     objective: jax.Array
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def descend_with_snapshots(

@@ -20,6 +20,8 @@ import optax
 
 from ntklora.adapters.descent import descent
 from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate
+from ntklora.arguments import require_optimizer, require_rate, whole_number
+from ntklora.arrays import outline
 from ntklora.problem.objective import factor_penalty, training_loss
 from ntklora.problem.problem import Problem
 from ntklora.tangent.blocks import Dense, Factored
@@ -47,6 +49,9 @@ class Path(NamedTuple):
     objective: jax.Array
     learning_rate: jax.Array
 
+    def __repr__(self) -> str:
+        return outline(self)
+
 
 def train_factors(
     problem: Problem,
@@ -69,13 +74,14 @@ def train_factors(
     is learning rate × step. `kept` are the steps, from 0 to `steps`, whose objective is wanted: all unless given.
     Zero columns of both factors stay zero, for `∂F/∂u = Γv + λu` (+ …) has them too: factors of several ranks can be
     padded to one shape. Batch it with `jax.vmap` over the factors.
-    Errors: `ValueError` for a learning rate beside an optimizer, `steps` below 0, `kept` outside 0 … `steps`, an
-    unknown `trained`, factors of the wrong shape.
+    Errors: `ValueError` for a learning rate that is not positive or stands beside an optimizer, an optimizer that is
+    none of optax, `steps` below 0, `kept` outside 0 … `steps`, an unknown `trained`, factors of the wrong shape.
     """
     if optimizer is not None and learning_rate is not None:
         raise ValueError("give learning_rate or optimizer, not both: an optimizer carries its own learning rate")
-    if steps < 0:
-        raise ValueError(f"steps = {steps} must be at least 0")
+    steps = whole_number("steps", steps, 0)
+    require_rate(learning_rate)
+    require_optimizer(optimizer)
     wanted = tuple(range(steps + 1)) if kept is None else tuple(int(step) for step in kept)
     if not wanted or list(wanted) != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > steps:
         raise ValueError(f"kept = {kept}: expected rising steps from 0 to {steps}")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.certificates.span import output_basis
 from ntklora.problem.objective import dual_vector, full_objective, largest_slope, training_loss
 from ntklora.problem.problem import Problem
@@ -31,12 +32,16 @@ _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 class Status(StrEnum):
-    """What the gap of a solution allows to say."""
+    """What the gap of a solution allows to say, equal to its string.
 
-    certified = "certified"  # gap ≤ 1e-8
-    approximate = "approximate"  # gap ≤ 1e-4
+    `certified`: at most 1e-8. `approximate`: at most 1e-4. `failed`: more. `no_minimizer`: λ = 0 and separable data,
+    the infimum is not attained.
+    """
+
+    certified = "certified"
+    approximate = "approximate"
     failed = "failed"
-    no_minimizer = "no_minimizer"  # λ = 0 and separable data: the infimum is not attained
+    no_minimizer = "no_minimizer"
 
 
 class Gap(NamedTuple):
@@ -46,6 +51,9 @@ class Gap(NamedTuple):
     dual: float
     gap: float
     alpha: np.ndarray
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def status_of(gap: float) -> Status:
@@ -89,10 +97,7 @@ def duality_gap(problem: Problem, delta: Array | Matrices) -> Gap:
     0.0
     """
     host = problem.host()
-    deltas = {name: np.asarray(d, np.float64) for name, d in host.op.as_dict(delta).items()}
-    for name, shape in host.shapes.items():
-        if deltas[name].shape != shape:
-            raise ValueError(f"delta {name!r} has shape {deltas[name].shape}; the features say (m, n) = {shape}")
+    deltas = {name: np.asarray(d, np.float64) for name, d in host.op.as_deltas(delta).items()}
     primal = float(full_objective(host, deltas))
     alpha = feasible_dual(host, host.f0 + host.op.apply(deltas))
     dual = dual_objective(host, alpha)

@@ -55,7 +55,13 @@ _NEAR = 0.1
 
 
 class Endpoint(StrEnum):
-    """Class of an endpoint; see the module."""
+    """Class of an endpoint (theory §2.2), equal to its string.
+
+    `global`: within the tolerance of a dual bound. `spurious`: a strict minimum modulo gauge although a point of rank
+    ≤ r is exhibited that is better. `rank_limited`: a strict minimum above the convex optimum, no better point of rank
+    ≤ r known. `flat`: curvature ≥ 0, a valley. `saddle`: negative curvature, exhibited. `unconverged`: no stationary
+    point within reach. `inconclusive`: the margin is below what the arithmetic supports.
+    """
 
     global_ = "global"
     spurious = "spurious"

@@ -24,6 +24,8 @@ def host_factors(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> 
             raise ValueError(
                 f"factors {name!r} have shapes {us[name].shape}, {vs[name].shape}; expected (m, r), (n, r)"
             )
+        if not (np.isfinite(us[name]).all() and np.isfinite(vs[name]).all()):
+            raise ValueError(f"factors {name!r} have entries that are NaN or infinite")
         if (len(us[name]), len(vs[name])) != (m, n):
             rows = (len(us[name]), len(vs[name]))
             raise ValueError(f"factors {name!r} have {rows} rows; the features say (m, n) = {(m, n)}")

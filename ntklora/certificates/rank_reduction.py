@@ -39,11 +39,11 @@ def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
 
     So `r ≤ pataki_rank(KN)` for one weight, and for each of several. Every `δ` may come: optimality is not used, and a
     component of `δ` that the data does not see is dropped. At an exact optimum the nuclear norm stays equal.
-    Errors: `ValueError` for a delta whose names do not fit. Source: T1 [paper; the construction is derived].
+    Errors: `ValueError` for a delta whose names or shapes do not fit. Source: T1 [paper; the construction is derived].
     """
     reduction = reduce_problem(problem.with_perturbation(None))
     host, bases = reduction.problem, reduction.bases
-    deltas = {name: np.asarray(value, np.float64) for name, value in problem.op.as_dict(delta).items()}
+    deltas = {name: np.asarray(value, np.float64) for name, value in problem.op.as_deltas(delta).items()}
     factors = _significant({k: bases[k].left.T @ value @ bases[k].right for k, value in deltas.items()})
     while True:
         directions = _null_direction(host, factors)

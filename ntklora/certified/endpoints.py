@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.certified.escape import points_below
 from ntklora.certified.precision import require_float64
 from ntklora.certified.runs import run_newton
@@ -40,6 +41,9 @@ class Endpoints(NamedTuple):
     converged: np.ndarray
     num_steps: np.ndarray
     num_escapes: np.ndarray
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def find_endpoints(

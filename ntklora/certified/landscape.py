@@ -25,6 +25,13 @@ class Landscape(NamedTuple):
     ends: Endpoints
     solution: Solution
 
+    def __repr__(self) -> str:
+        found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items() if count)
+        return (
+            f"Landscape({found}; objective from {self.objective.min():.6g} to {self.objective.max():.6g}, certified "
+            f"optimum {self.solution.primal:.6g})"
+        )
+
 
 def survey_landscape(
     problem: Problem,

@@ -46,7 +46,8 @@ def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
     A perturbed problem is minimized as the convex problem over `Q Qᵀ` that F_P is. At `λ = 0` the answer is the
     minimizer of the loss of smallest Frobenius norm, or the status `no_minimizer` for separable data.
 
-    Errors: `ValueError` unless JAX's x64 flag is on. A gap that stays large is no error: `status` and `message` say so.
+    Errors: `ValueError` unless JAX's x64 flag is on, or for a tolerance below 0. A gap that stays large is no error:
+    `status` and `message` say so.
     Source: T1 and the dual problem [paper, JLR]; the algorithm [derived, theory §2.2].
 
     >>> import jax, ntklora as nl
@@ -62,9 +63,13 @@ def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
 def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, tolerance: float = 1e-8) -> list[Solution]:
     """`solve` at every weight decay in `lams`, in their order; each starts from the solution at a larger one.
 
-    Errors: `ValueError` unless JAX's x64 flag is on, or for a decay below zero or not finite.
+    Errors: `ValueError` unless JAX's x64 flag is on, or for a decay or a tolerance below zero or not finite.
     """
     require_float64("solve")
+    if not np.isfinite(tolerance) or tolerance < 0:
+        raise ValueError(f"tolerance must be a finite number >= 0, got {tolerance}")
+    if np.ndim(lams) != 1:
+        raise ValueError(f"lams must be a sequence of weight decays, got {lams!r}; for one there is solve")
     host = problem.host()
     top = lam_max(host) if host.perturbation is None else np.inf
     answers: dict[int, Solution] = {}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.certificates.duality import Gap, Status, duality_gap, status_of
 from ntklora.certificates.perturbed import perturbed_gap
 from ntklora.certified.lifting import principal_axes
@@ -43,6 +44,9 @@ class Solution(NamedTuple):
     ranks: dict[str, int]
     lam: float
     precision: str
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def solution_of(

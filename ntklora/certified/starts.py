@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ntklora.arguments import require_key, whole_number
 from ntklora.problem.problem import Problem
 from ntklora.solvers.scale import scale_of
 
@@ -29,11 +30,10 @@ def gaussian_starts(
     """`u (S, m, r)` and `v (S, n, r)` by weight; weight `l` takes the keys `2l` and `2l + 1` folded into `key`.
 
     Standard deviations: `scale` for all, or from 0.1 to 10 natural ones, evenly spread in the logarithm.
-    Errors: `ValueError` for a rank, a number of starts or a scale that is not positive.
+    Errors: `ValueError` for a rank, a number of starts or a scale that is not positive, or no key.
     """
-    for what, value in (("rank", rank), ("starts", starts)):
-        if int(value) != value or value < 1:
-            raise ValueError(f"{what} must be a whole number >= 1, got {value}")
+    rank, starts = whole_number("rank", rank, 1), whole_number("starts", starts, 1)
+    require_key(key)
     if scale is not None and not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be a positive number, or None for two decades of scale; got {scale}")
     spread = np.geomspace(0.1, 10.0, starts) if starts > 1 else np.ones(1)

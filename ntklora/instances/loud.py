@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.data.teacher_student import random_frame
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
@@ -25,6 +26,9 @@ class Loud(NamedTuple):
     optimum_rank: int
     convexity: float
     smoothness: float
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def plant_loud_minimum(

@@ -20,9 +20,12 @@ def matrix_factorization(
     The b inputs are the columns of √b Σ^{1/2}, the a outputs are δ x, the targets M x; the mean over N = b examples of
     ½‖δx − Mx‖² is the loss. So whatever trains on a linearized network trains on a matrix factorization, and
     `Γ(0) = −MΣ`, `λ_max = ‖MΣ‖_op`.
-    Errors: `ValueError` for a covariance of another shape, not symmetric, or with a negative eigenvalue.
+    Errors: `ValueError` for a target that is no matrix, a covariance of another shape, not symmetric, or with a
+    negative eigenvalue.
     """
     target = np.asarray(target, np.float64)
+    if target.ndim != 2:
+        raise ValueError(f"target has shape {target.shape}; expected a matrix (a, b)")
     a, b = target.shape
     root = np.eye(b) if covariance is None else _square_root(np.asarray(covariance, np.float64), b)
     inputs = np.sqrt(b) * root

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.data.teacher_student import random_frame
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
@@ -23,6 +24,9 @@ class Planted(NamedTuple):
     problem: Problem
     u: np.ndarray
     v: np.ndarray
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def plant_spurious_minimum(

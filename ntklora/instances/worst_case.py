@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ntklora.arrays import outline
 from ntklora.data.teacher_student import random_frame
 from ntklora.problem.problem import Problem
 from ntklora.tangent.operator import TangentOperator
@@ -24,6 +25,9 @@ class WorstMinimum(NamedTuple):
     v: np.ndarray
     better_u: np.ndarray
     better_v: np.ndarray
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def plant_worst_minimum(

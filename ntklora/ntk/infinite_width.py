@@ -57,10 +57,12 @@ class InfiniteWidth(NamedTuple):
 def infinite_width(model: MLP, x1: Array, x2: Array | None = None) -> InfiniteWidth:
     """The limit of `model` as its hidden widths grow, whatever they are now, at `x1 (N1, ...)` and `x2 (N2, ...)`.
 
-    Without hidden layers it is the network itself. Errors: `ValueError` for the standard parametrization, whose kernel
-    grows with the width, an activation without closed form, examples that do not fit, or (ReLU) an input of zeros
-    where there is no bias.
+    Without hidden layers it is the network itself. Errors: `ValueError` for another network, the standard
+    parametrization, whose kernel grows with the width, an activation without closed form, examples that do not fit, or
+    (ReLU) an input of zeros where there is no bias.
     """
+    if not isinstance(model, MLP):
+        raise ValueError(f"model must be an MLP of ntklora.models, got {type(model).__name__}: the limit is a formula")
     if Parametrization(model.parametrization) is not Parametrization.ntk:
         raise ValueError("parametrization is standard: its kernel grows with the width; take Parametrization.ntk")
     if model.activation not in _MOMENTS:

@@ -58,7 +58,10 @@ class Problem(Module):
         self.f0 = f0 if np.issubdtype(f0.dtype, np.floating) else f0.astype(np.float64)
         self.loss = resolve_loss(loss)
         self.y = self.loss.encode(as_array(y), n, k)
-        self.lam = np.asarray(lam, np.float64)
+        try:
+            self.lam = np.asarray(lam, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"lam must be one finite number >= 0, got {lam!r}") from None
         if self.lam.shape != () or not np.isfinite(self.lam) or self.lam < 0:
             raise ValueError(f"lam must be one finite number >= 0, got {lam}")
         _require_finite("f0", self.f0)

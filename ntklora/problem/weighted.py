@@ -13,7 +13,7 @@ import equinox as eqx
 import numpy as np
 
 from ntklora.arrays import namespace
-from ntklora.problem.losses import Loss
+from ntklora.problem.losses import Loss, resolve_loss
 from ntklora.problem.problem import Problem
 
 Array = Any
@@ -22,10 +22,10 @@ Array = Any
 class Weighted(Loss):
     """`w · ℓ(z, y)` for a loss with one label per sample; targets `(N, 2)`: w ≥ 0, then the label.
 
-    `heaviest` bounds the weights: smoothness and Lipschitz constant are those of ℓ times it.
+    `of` is ℓ or its name; `heaviest` bounds the weights: smoothness and Lipschitz constant are those of ℓ times it.
     """
 
-    of: Loss
+    of: Loss = eqx.field(converter=resolve_loss)
     heaviest: float = eqx.field(static=True, default=1.0)
     name: ClassVar[str] = "weighted"
 

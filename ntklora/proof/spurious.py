@@ -35,6 +35,7 @@ import jax
 import numpy as np
 from flint import arb_mat
 
+from ntklora.arrays import outline
 from ntklora.certificates.factors import host_factors
 from ntklora.certificates.rank_reduction import reduce_rank
 from ntklora.certificates.stationary import REACH
@@ -115,6 +116,9 @@ class Proof(NamedTuple):
     relative_excess: Interval | None
     u: np.ndarray
     v: np.ndarray
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def prove_spurious_minimum(

@@ -18,6 +18,8 @@ from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.initializations import Initialization, resolve_initialization
 from ntklora.adapters.training import train_factors
+from ntklora.arguments import require_key, require_rate, whole_number
+from ntklora.arrays import outline
 from ntklora.ntk.empirical import empirical_ntk
 from ntklora.problem.problem import Problem
 from ntklora.problem.smoothness import loss_smoothness
@@ -30,6 +32,8 @@ from ntklora.tangent.targets import split_parameters
 Array = Any
 Network = Callable[[Any, Any], Any]
 
+# Outputs of the same network in float32, or in another order, agree to this.
+_ALIKE = 1e-3
 RECORDED = 24  # steps at which the networks are compared, unless the caller names them
 
 
@@ -72,6 +76,9 @@ class Departure(NamedTuple):
         beyond = ~(np.maximum(self.output_distance, distance) <= tolerance)
         return float(self.time[np.argmax(beyond)]) if beyond.any() else None
 
+    def __repr__(self) -> str:
+        return outline(self)
+
 
 def lora_departure(
     f: Network,
@@ -94,11 +101,11 @@ def lora_departure(
     which `objective` shows. `recorded` are rising steps from 0 to `steps` (default: 0, then about 24 evenly in the
     logarithm, the last one included). Cost: per step one forward and backward pass of `f` over the data.
     Errors: `ValueError` for a rank below 1, an unknown initialization, `recorded` outside 0 … `steps`, a perturbed
-    problem, features that were not made from `params`.
+    problem, one that was made of other parameters or examples, held-out examples of another shape.
     """
-    if rank < 1:
-        raise ValueError(f"rank = {rank} must be at least 1")
-    _check(problem, params)
+    rank = whole_number("rank", rank, 1)
+    require_key(key)
+    _check(f, params, x, problem, held_out)
     us, vs = resolve_initialization(initialization)(problem, rank, key)
     rate: Any = learning_rate
     if rate is None:
@@ -123,7 +130,7 @@ def full_departure(
     As `lora_departure`; the learning rate is that of `train_full`, `1/β` of the linearized problem, unless given. Cost:
     beside the passes of `f`, an SVD of every adapted weight in each step.
     """
-    _check(problem, params)
+    _check(f, params, x, problem, held_out)
     rate = 1.0 / _smoothness(problem) if learning_rate is None else learning_rate
     return _follow(f, params, x, ProximalDescent(problem), rate, steps, held_out, recorded)
 
@@ -132,7 +139,7 @@ def full_departure(
 _smoothness = jax.jit(loss_smoothness)
 
 
-def _check(problem: Problem, params: Any) -> None:
+def _check(f: Network, params: Any, x: Any, problem: Problem, held_out: Any) -> None:
     if problem.perturbation is not None:
         raise ValueError("the regime is that of the unperturbed problem: give one without a perturbation")
     leaves = split_parameters(params).arrays
@@ -141,11 +148,31 @@ def _check(problem: Problem, params: Any) -> None:
         raise ValueError(
             f"the problem adapts {unknown}, no leaves of params; make it of the same network: make_problem(f, params)"
         )
+    if held_out is not None and _example(held_out) != _example(x):
+        raise ValueError(f"held_out must hold examples like those of x, got {_example(held_out)} and {_example(x)}")
+    outputs, f0 = np.asarray(_outputs(f, on_device(params), as_batch(x))), np.asarray(problem.f0)
+    if outputs.shape != f0.shape or np.abs(outputs - f0).max() > _ALIKE * max(1.0, np.abs(f0).max()):
+        raise ValueError(
+            "the outputs of f at params on x are not the problem's f0: make it of the same network, parameters and "
+            "examples, make_problem(f, params, x, y)"
+        )
+
+
+def _example(batch: Any) -> str:
+    """Shapes of one example, in words."""
+    return str(jax.tree.map(lambda leaf: leaf.shape[1:], as_batch(batch)))
+
+
+@eqx.filter_jit
+def _outputs(f, params, x):
+    return jax.vmap(f, (None, 0))(params, x)
 
 
 def _follow(
     f: Network, params: Any, x: Any, method: Method, rate: Any, steps: int, held_out: Any, recorded: Any
 ) -> Departure:
+    steps = whole_number("steps", steps, 0)
+    require_rate(rate)
     wanted = default_steps(steps) if recorded is None else tuple(int(step) for step in recorded)
     if not wanted or list(wanted) != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > steps:
         raise ValueError(f"recorded = {recorded}: expected rising steps from 0 to {steps}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.initializations import Initialization
+from ntklora.arrays import outline
 from ntklora.problem.losses import Loss
 from ntklora.problem.networks import make_problem
 from ntklora.regime.departure import Departure, full_departure, lora_departure
@@ -23,6 +24,9 @@ class NtkRegime(NamedTuple):
     def summary(self) -> str:
         """What both say at the last recorded step, in plain text."""
         return "\n".join(_said(name, path) for name, path in (("LoRA", self.lora), ("full fine-tuning", self.full)))
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def ntk_regime(

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ntklora.arguments import require_rate, whole_number
 from ntklora.problem.objective import dual_vector, gradient_matrices, training_loss
 from ntklora.problem.problem import Problem
 from ntklora.problem.smoothness import loss_smoothness
@@ -32,8 +33,8 @@ def descend_accelerated(problem: Problem, *, steps: int, learning_rate: float | 
     On this very problem, in its precision: pure JAX, to be batched with `jax.vmap` over problems.
     Errors: `ValueError` for `steps` below 0.
     """
-    if steps < 0:
-        raise ValueError(f"steps = {steps} must be at least 0")
+    steps = whole_number("steps", steps, 0)
+    require_rate(learning_rate)
     return _run(problem, learning_rate, steps=steps)
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ntklora.arguments import require_rate, whole_number
+from ntklora.arrays import outline
 from ntklora.problem.objective import dual_vector, gradient_matrices, training_loss
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
@@ -31,6 +33,9 @@ class FullPath(NamedTuple):
     delta: Array | Matrices
     objective: Array
     learning_rate: Array
+
+    def __repr__(self) -> str:
+        return outline(self)
 
 
 def train_full(problem: Problem, *, steps: int, learning_rate: float | None = None) -> FullPath:
@@ -50,8 +55,8 @@ def descend_proximally(problem: Problem, *, steps: int, learning_rate: float | A
 
     Errors: `ValueError` for `steps` below 0.
     """
-    if steps < 0:
-        raise ValueError(f"steps = {steps} must be at least 0")
+    steps = whole_number("steps", steps, 0)
+    require_rate(learning_rate)
     return _run(problem, learning_rate, steps=steps)
 
 

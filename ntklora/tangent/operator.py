@@ -118,18 +118,32 @@ class TangentOperator(Module):
             raise ValueError(f"expected a dict with the keys {sorted(self.blocks)}, got {came}")
         return {name: as_array(delta[name]) for name in self.blocks}
 
+    def as_deltas(self, delta: Array | Matrices) -> Matrices:
+        """`as_dict` of a change of the weights. Errors: `ValueError` for names or shapes that do not fit."""
+        deltas = self.as_dict(delta)
+        for name, shape in self.shapes.items():
+            if deltas[name].shape != shape:
+                raise ValueError(f"delta {name!r} has shape {deltas[name].shape}; the features say (m, n) = {shape}")
+        return deltas
+
     def like(self, deltas: Matrices) -> Array | Matrices:
         """A dict by name in the user's form: the array itself when the operator has one bare matrix."""
         return next(iter(deltas.values())) if self.bare else deltas
 
     def apply(self, delta: Array | Matrices) -> Array:
         """`A(δ)_ij = Σ_l <G^l_ij, δ^l>`, shape `(N, K)`."""
-        deltas = self.as_dict(delta)
+        deltas = self.as_deltas(delta)
         return sum(block.apply(deltas[name]) for name, block in self.blocks.items())
 
     def apply_factors(self, u: Array | Matrices, v: Array | Matrices) -> Array:
         """`A(u vᵀ)`, shape `(N, K)`, without forming `u vᵀ` where the features are factored."""
         us, vs = self.as_dict(u), self.as_dict(v)
+        for name, (m, n) in self.shapes.items():
+            if us[name].ndim != 2 or (us[name].shape[0], vs[name].shape) != (m, (n, us[name].shape[1])):
+                raise ValueError(
+                    f"factors of {name!r} have shapes u {us[name].shape}, v {vs[name].shape}; "
+                    f"expected ({m}, r) and ({n}, r)"
+                )
         return sum(block.apply_factors(us[name], vs[name]) for name, block in self.blocks.items())
 
     def adjoint(self, alpha: Array) -> Array | Matrices:

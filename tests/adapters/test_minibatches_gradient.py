@@ -56,7 +56,11 @@ def test_a_constant_step_stays_away_and_a_decaying_one_arrives():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"batch_size": 0}, "1 to N = 10"), ({"batch_size": 11}, "1 to N = 10"), ({"steps": -1}, "at least 0")],
+    [
+        ({"batch_size": 0}, "1 to N = 10"),
+        ({"batch_size": 11}, "1 to N = 10"),
+        ({"steps": -1}, "steps must be a whole number >= 0"),
+    ],
 )
 def test_misuse_is_named(options, message):
     problem = random_problem(3)

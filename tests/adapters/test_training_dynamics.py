@@ -141,8 +141,8 @@ def test_weight_decay_balances_the_factors_at_the_rate_of_the_flow():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rank": 0}, "rank = 0 must be at least 1"),
-        ({"steps": -1}, "steps = -1 must be at least 0"),
+        ({"rank": 0}, "rank must be a whole number >= 1, got 0"),
+        ({"steps": -1}, "steps must be a whole number >= 0, got -1"),
         ({"learning_rate": 0.1, "optimizer": optax.sgd(0.1)}, "not both"),
         ({"initialization": "kaimming"}, "did you mean 'kaiming'"),
         ({"trained": "middle"}, "'middle' is not a valid Trained"),

@@ -13,7 +13,7 @@ CASE = linear()
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rank": 0}, "rank = 0 must be at least 1"),
+        ({"rank": 0}, "rank must be a whole number >= 1, got 0"),
         ({"recorded": (3, 1)}, "expected rising steps from 0 to 12"),
         ({"recorded": (13,)}, "expected rising steps from 0 to 12"),
         ({"initialization": "kaimming"}, "did you mean 'kaiming'"),
