@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from math import exp, log
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntklora.plotting.intervals import log_line, mean_interval
+from ntklora.plotting.intervals import Interval, mean_interval
+from ntklora.plotting.power_law import run_power_law
 from ntklora.plotting.style import BLUE, GREY, INK, SMALLEST, VERMILION, ladder, new_drawing
 from ntklora.sweeps import Figure
 from ntklora.sweeps.figure import Rows, Table
@@ -37,6 +38,8 @@ WORDS = {
     "held_out_distance": "outputs on held-out digits",
     "delta_distance": "distance of the δ",
 }
+# The power law of a curve, in the table: its exponent, and the width from which on it stays below `TOLERANCE`.
+LAW = tuple(f"{name}{end}" for name in ("slope", "from_width") for end in ("", "_low", "_high"))
 TOLERANCE = 0.05  # of what training changed: outputs this close count as linear
 UNSETTLED = 30.0  # times its lower end: an interval of a width wider than this says nothing
 NAMES = {"relu": "ReLU", "tanh": "tanh"}
@@ -61,22 +64,11 @@ def _place(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return scaling != "ntk", label_scale, activation, method != "lora"
 
 
-class _Power(NamedTuple):
-    """The power law of one curve: slope and the width at which it reaches `TOLERANCE`, with intervals over seeds."""
-
-    slope: float | None = None
-    slope_low: float | None = None
-    slope_high: float | None = None
-    from_width: float | None = None
-    from_width_low: float | None = None
-    from_width_high: float | None = None
-
-
 def _curve(key: tuple[Any, ...], measure: str, rows: Rows) -> list[Mapping[str, Any]]:
     values: dict[int, dict[int, float]] = defaultdict(dict)  # by seed and width
     for row in rows:
         values[row["seed"]][row["width"]] = max(row[measure]) if measure in WORST else row[measure][-1]
-    power = _power(list(values.values()), measure)
+    law = _law(list(values.values()), measure)
     widths = sorted({row["width"] for row in rows})
     order = _order(key, measure)
     records = []
@@ -86,7 +78,7 @@ def _curve(key: tuple[Any, ...], measure: str, rows: Rows) -> list[Mapping[str, 
         records.append(
             {
                 **dict(zip(SETTING, key, strict=True)), "measure": measure, "width": width, "time": None,
-                "seeds": len(logs), "value": middle, "low": low, "high": high, **power._asdict(),
+                "seeds": len(logs), "value": middle, "low": low, "high": high, **law,
                 "order_low": order[0], "order_high": order[1],
             }
         )  # fmt: skip
@@ -99,24 +91,16 @@ def _order(key: tuple[Any, ...], measure: str) -> tuple[float, float]:
     return getattr(orders, "output_distance" if measure in WORST else measure)
 
 
-def _power(curves: Sequence[Mapping[int, float]], measure: str) -> _Power:
-    """A line for each seed: its widths share the data, so that seeds are what is independent."""
-    if any(len(curve) < 2 or min(curve.values()) <= 0 for curve in curves):
-        return _Power()
-    lines = [log_line(list(curve), list(curve.values())) for curve in curves]
-    slope = mean_interval([line.slope for line in lines])
-    if measure not in WORST or max(line.slope for line in lines) >= 0:
-        return _Power(slope.value, *_finite(slope.low, slope.high))
-    reached = mean_interval([(log(TOLERANCE) - line.intercept) / line.slope for line in lines])
-    ends = _finite(reached.low, reached.high)
-    return _Power(
-        slope.value, *_finite(slope.low, slope.high),
-        exp(reached.value), *(None if end is None else exp(min(end, 700.0)) for end in ends),
-    )  # fmt: skip
+def _law(curves: Sequence[Mapping[int, float]], measure: str) -> dict[str, float | None]:
+    law = run_power_law(curves, TOLERANCE if measure in WORST else None)
+    return dict(zip(LAW, (*_in_order(law.exponent), *_in_order(law.reached)), strict=True))
 
 
-def _finite(*values: float) -> tuple[float | None, ...]:
-    return tuple(float(value) if np.isfinite(value) else None for value in values)
+def _in_order(interval: Interval | None) -> tuple[float | None, ...]:
+    """Value and ends; None for an end that is not finite."""
+    if interval is None:
+        return None, None, None
+    return tuple(value if np.isfinite(value) else None for value in (interval.value, interval.low, interval.high))
 
 
 def _paths(key: tuple[Any, ...], rows: Rows) -> list[Mapping[str, Any]]:
@@ -134,7 +118,7 @@ def _paths(key: tuple[Any, ...], rows: Rows) -> list[Mapping[str, Any]]:
                     **dict(zip(SETTING, key, strict=True)), "measure": PATH, "width": width, "time": float(now),
                     "seeds": len(own), "value": float(np.median(distance[:, place])),
                     "low": float(distance[:, place].min()), "high": float(distance[:, place].max()),
-                    **_Power()._asdict(), "order_low": None, "order_high": None,
+                    **dict.fromkeys(LAW), "order_low": None, "order_high": None,
                 }
             )  # fmt: skip
     return records
@@ -149,13 +133,13 @@ def finding(table: Table) -> str:
     if wide:
         off = sorted((record for record in wide if _miss(record) > 0), key=_miss)
         sentences.append(
-            f"As the width n grows, {len(wide) - len(off)} of {len(wide)} exponents have the derived order [derived] "
-            "in their 95% interval"
+            f"As the width n grows, {len(wide) - len(off)} of {len(wide)} exponents have the order of the theory "
+            "[derived] in their 95% interval"
             + (f"; the furthest off misses it by {_miss(off[-1]):.2f}: {_exponent(off[-1])}." if off else ".")
         )
         drift = [record for record in wide if record["measure"] == "kernel_drift" and record["method"] == "lora"]
         if drift:
-            sentences.append(f"Under LoRA: {'; '.join(_exponent(record) for record in drift)}.")
+            sentences.append(f"Exponents: {'; '.join(_exponent(record) for record in drift)}.")
     for record in control:
         if record["measure"] == "kernel_drift":
             # Half-way between the orders of the two scalings.
@@ -220,7 +204,7 @@ def _border(record: Mapping[str, Any], narrowest: int) -> str:
     name = f"({NAMES[record['activation']]}, {METHODS[record['method']]}{labels})"
     if record["from_width_low"] is None:
         return f"at no width that can be foreseen {name}"
-    if record["from_width_high"] > UNSETTLED * record["from_width_low"]:
+    if record["from_width_high"] is None or record["from_width_high"] > UNSETTLED * record["from_width_low"]:
         return f"from a width that these seeds leave open {name}"
     low, high = (_rounded(record[f"from_width_{end}"]) for end in ("low", "high"))
     beyond = "" if narrowest <= record["from_width"] <= record["width"] else ", extrapolated,"

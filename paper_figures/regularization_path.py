@@ -80,13 +80,12 @@ def finding(table: Table) -> str:
     steps += " times" if falls else ""
     violations = sum(record["violations"] for record in table)
     values = (
-        "no two optima contradict each other"
+        "No optimum, as a candidate at its neighbour's λ, falls below the certified dual value there."
         if not violations
-        else f"{violations} pairs of neighbouring optima contradict each other, which no correct certificates do"
+        else f"{violations} optima, as candidates at their neighbour's λ, fall below the certified dual value there, "
+        "which no correct certificates allow."
     )
-    return (
-        f"{opening}; {bound}. At {last:.0e} λ_max its median is {extremes} of the bound; {steps}. By duality {values}."
-    )
+    return f"{opening}; {bound}. At {last:.0e} λ_max its median is {extremes} of the bound; {steps}. {values}"
 
 
 def _ends(table: Table) -> Sequence[Mapping[str, Any]]:

@@ -112,7 +112,7 @@ def test_regularization_path_contradicts_t1_where_the_bound_is_exceeded():
 
 
 def test_regularization_path_denounces_a_minimizer_that_a_neighbour_beats():
-    assert "no two optima contradict" in say("regularization_path", path_row)
+    assert "No optimum, as a candidate" in say("regularization_path", path_row)
 
     def beaten(cell):
         row = path_row(cell)
@@ -121,7 +121,7 @@ def test_regularization_path_denounces_a_minimizer_that_a_neighbour_beats():
         return {**row, "dual": dual}
 
     cells = len(all_experiments()["regularization_path"].cells(Profile.smoke))
-    assert f"{cells} pairs of neighbouring optima contradict" in say("regularization_path", beaten)
+    assert f"{cells} optima, as candidates at their neighbour's λ, fall below" in say("regularization_path", beaten)
 
 
 def test_training_curves_count_the_curves_that_end_at_the_optimum():
@@ -370,7 +370,7 @@ def test_ntk_regime_contradicts_the_orders_when_a_slope_is_another():
         return {**row, "kernel_drift": [share * value for value in row["kernel_drift"]]}
 
     said, other = (say("ntk_regime", row, Profile.default) for row in (regime_row, flat))
-    assert "20 of 20 exponents have the derived order" in said
+    assert "20 of 20 exponents have the order of the theory [derived]" in said
     assert "misses it" not in said
     assert "16 of 20 exponents" in other
     assert "misses it by 0.79: kernel drift (tanh, " in other
