@@ -15,7 +15,7 @@
 # # Quick start: does LoRA get stuck on *my* network?
 #
 # A network of your own, its neural tangent kernel, the certified optimum of fine-tuning it, LoRA at three ranks, one
-# figure. Half a minute on two cores.
+# figure, and whether the network is in the regime that all this is about. Half a minute on two cores.
 #
 # In the NTK regime fine-tuning moves the outputs linearly in the change of the weights, $f(x_i) + \langle G_i,
 # \delta\rangle$, so full fine-tuning with weight decay is a convex problem,
@@ -140,6 +140,21 @@ axes.legend(fontsize=7, loc="lower left")
 plt.show()
 
 # %% [markdown]
+# ## 7. Is my network in this regime at all?
+#
+# Everything above is about the linearized network. `ntk_regime` trains the true one beside it, with the same start,
+# steps and decay, by LoRA and by full fine-tuning, and says how far apart they come. Narrow networks leave the regime;
+# it is the limit of wide ones.
+
+# %%
+regime = nl.ntk_regime(
+    f, params, x, y, targets="hidden", loss="cross_entropy", lam=0.03, rank=guaranteed, key=jax.random.key(0), steps=300
+)
+print(regime.summary)
+left = regime.lora.end_of_regime(0.1)
+print("LoRA: never 10% apart" if left is None else f"LoRA: 10% apart at time {left:.3g} = learning rate × steps")
+
+# %% [markdown]
 # ## What next
 #
 # * Your own network: change the cell of section 1; `targets="matrices"` trains every matrix at once.
@@ -147,4 +162,8 @@ plt.show()
 # * Another loss: `"squared"` for regression, `"logistic"` for two classes and one logit.
 # * A problem from another framework: save `G`, `f0`, `y`, `loss`, `lam` as NPZ and run
 #   `ntklora certify FILE.npz --rank 4`.
-# * The theorems themselves: `ntklora verify`; every figure of the report: `make reproduce`.
+# * How bad can a spurious minimum be? `nl.plant_worst_minimum(2, curvature=0.5, seed=0)` attains the bound of T2-worst,
+#   `nl.prove_spurious_minimum` proves it in interval arithmetic, and `ntklora figures phase_diagram` shows how far
+#   typical instances are from that.
+# * The theorems themselves: `ntklora verify --list`, then `ntklora verify`; every figure, and the report:
+#   `make reproduce`.

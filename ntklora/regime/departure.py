@@ -34,6 +34,8 @@ Network = Callable[[Any, Any], Any]
 
 # Outputs of the same network in float32, or in another order, agree to this.
 _ALIKE = 1e-3
+# Machine epsilons, relative to the outputs' norm, by which two programs of one network may differ.
+_ROUNDING = 32
 RECORDED = 24  # steps at which the networks are compared, unless the caller names them
 
 
@@ -225,19 +227,27 @@ def _measured(f, params, x, held_out, method, rate, lengths):
             "change": _norm(moved),
             "linearized_change": _norm(moved_linear),
             "kernel_drift": _ratio(_norm(empirical_ntk(f, at, x, targets=names) - start_kernel), _norm(start_kernel)),
-            "output_distance": _ratio(_norm(true(moved) - linear_outputs), _norm(linear_outputs - problem.f0)),
+            "output_distance": _apart(true(moved), linear_outputs, problem.f0),
             "delta_distance": _ratio(_norm(jax.tree.map(jnp.subtract, moved, moved_linear)), _norm(moved_linear)),
         }
         if held_out is not None:
             expected = f_lin(at_linear, held_out)
-            measures["held_out_distance"] = _ratio(
-                _norm(f_all(at, held_out) - expected), _norm(expected - f_all(params, held_out))
-            )
+            measures["held_out_distance"] = _apart(f_all(at, held_out), expected, f_all(params, held_out))
         return states, measures
 
     _, found = jax.lax.scan(stretch, (method.start(), method.start()), lengths)
     arrays = split_parameters(params).arrays
     return {**found, "weight_norm": _norm({name: arrays[name] for name in names})}
+
+
+def _apart(outputs: Array, linear: Array, start: Array) -> Array:
+    """Distance of the outputs relative to how far the linearized ones have moved; what is rounding counts as 0.
+
+    At the start nothing has moved, but the same network in two programs agrees to rounding only.
+    """
+    distance = _norm(outputs - linear)
+    rounding = _ROUNDING * jnp.finfo(start.dtype).eps * _norm(start)
+    return _ratio(jnp.where(distance <= rounding, 0.0, distance), _norm(linear - start))
 
 
 def _norm(tree: Any) -> Array:

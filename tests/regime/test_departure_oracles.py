@@ -1,12 +1,13 @@
 """Property: each measure is what an independent computation gives for it."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import ntklora as nl
-from tests.regime.networks import HELD_OUT, KEY, NETWORKS, X, Y, linear, problem_of, regime_of
+from tests.regime.networks import HELD_OUT, KEY, NETWORKS, RECORDED, X, Y, linear, problem_of, regime_of
 
 DISTANCES = ("kernel_drift", "output_distance", "held_out_distance", "delta_distance")
 
@@ -19,6 +20,16 @@ def test_a_network_linear_in_its_weight_never_departs():
             np.testing.assert_allclose(getattr(path, name), 0.0, atol=1e-12)
         np.testing.assert_allclose(path.objective, path.linearized_objective, rtol=1e-12)
         assert path.end_of_regime(1e-9) is None
+
+
+def test_rounding_at_the_start_is_no_departure():
+    """LoRA's δ is 0 there: outputs that another program computed differ by an ulp, and nothing has moved."""
+    case = NETWORKS["house"]()
+    problem = problem_of(case)
+    rounded = eqx.tree_at(lambda p: p.f0, problem, jnp.nextafter(problem.f0, jnp.inf))
+    path = nl.lora_departure(case.f, case.params, X, rounded, 2, KEY, steps=12, recorded=RECORDED, held_out=HELD_OUT)
+    assert (path.output_distance[0], path.held_out_distance[0]) == (0.0, 0.0)
+    assert (path.output_distance[1:] > 0.0).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
