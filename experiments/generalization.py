@@ -142,7 +142,7 @@ def lora_grid(sizes, ranks, draws):
 
 experiment = Experiment(
     name="generalization",
-    version=3,
+    version=4,
     question="What is the excess risk on the population, against T3's bound, and does the rank enter?",
     parameters=Sampling,
     columns=COLUMNS,

@@ -134,7 +134,7 @@ def grid(activations, widths, seeds):
 
 experiment = Experiment(
     name="infinite_width",
-    version=2,
+    version=3,
     question="How fast do the LoRA problems of finite networks approach that of the infinitely wide one?",
     parameters=Width,
     columns=COLUMNS,

@@ -161,7 +161,7 @@ def grids(ranks, scales, seeds, starts, rounds=8):
 
 experiment = Experiment(
     name="loud_minima",
-    version=3,
+    version=4,
     question="Which scale of initialization runs into a spurious minimum, and what does it look like?",
     parameters=Run,
     columns=COLUMNS,

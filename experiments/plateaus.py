@@ -210,7 +210,7 @@ def grid(families, seeds, **axes):
 
 experiment = Experiment(
     name="plateaus",
-    version=2,
+    version=3,
     question="Where training is slow, is it near a saddle?",
     parameters=Descent,
     columns=COLUMNS,

@@ -101,7 +101,7 @@ FAMILIES = ("gaussian", "mlp", "mlp_random_labels", "transformer", "transformer_
 
 experiment = Experiment(
     name="regularization_path",
-    version=3,
+    version=4,
     question="What rank does the optimum have along a path of the weight decay, from lam_max down?",
     parameters=Instance,
     columns=COLUMNS,

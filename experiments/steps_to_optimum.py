@@ -223,7 +223,7 @@ SEEDS = tuple(range(9))  # of the default profile: with nine, the median's inter
 
 experiment = Experiment(
     name="steps_to_optimum",
-    version=3,
+    version=4,
     question="How many steps does training take to the certified optimum, against the rank, and at which rate?",
     parameters=Training,
     columns=COLUMNS,

@@ -141,7 +141,7 @@ def grids(networks, labels, ranks, num_steps, seeds):
 
 experiment = Experiment(
     name="training_curves",
-    version=4,
+    version=5,
     question="Does gradient descent from LoRA's initialization reach the certified optimum, at which ranks?",
     parameters=Training,
     columns=COLUMNS,

@@ -1,10 +1,12 @@
-"""Newton's method from many starts in programs of fixed shape, so that little is ever compiled.
+"""Newton's method from many starts in programs of few shapes, so that little is ever compiled.
 
 Columns are padded with zeros to a multiple of eight, starts go through a queue of fixed length: one compilation for a
 problem's shapes serves every rank up to eight (the next one up to sixteen), every number of starts, every weight decay,
-the optimum and the endpoints alike. Only where dense features make a step long, columns come in twos: there a start
-with fewer of them soon saves what another compilation takes. On a processor every core runs a share of the starts;
-where a start ends does not depend on which.
+the optimum and the endpoints alike. Small problems are given room beyond: samples up to a multiple of sixteen, rows and
+columns of the weights up to one of eight, so that neighbouring sizes, and data that excite a direction more or less,
+share a program. Where features make a step long nothing is added, and with dense ones columns come in twos: there
+fewer of them soon save what another compilation takes. On a processor every core runs a share of the starts; where a
+start ends does not depend on which.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from ntklora.certified.precision import float64_device
 from ntklora.environment import num_cores
 from ntklora.problem.problem import Problem
+from ntklora.problem.room import with_room
 from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
 from ntklora.solvers.newton import DEFAULT
 from ntklora.tangent.blocks import Block, Dense, Factored
@@ -32,6 +35,11 @@ _COLUMNS, _FEW_COLUMNS = 8, 2
 # Entries of dense features from which on a step's price is that of its columns: at 2^18 a step of eight takes 2 ms,
 # one of two 0.7 ms, and a compilation 1.5 s.
 _LONG = 2**18
+# A step of 4 samples takes 60 µs on 32×32 features and 18 on 4×4, one of 16 samples 91 and (8×8) 28: what a compilation
+# of 1.3 s takes is won back by not so much as 40,000 steps.
+_SAMPLES, _SIDES = 16, 8
+# Rows of a step's linear system from which on it is that system which takes the time.
+_LARGE = 256
 # Features are multiplied whole up to this many times the entries of their factors.
 _WHOLE = 2
 # Starts of one call; an accelerator wants all of its lanes at once.
@@ -40,8 +48,9 @@ _QUEUE, _WIDE_QUEUE = 64, 256
 
 def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     """From the starts `u (S, m, r)`, `v (S, n, r)` by weight, start `i` at the weight decay `lams[i]`; on the host."""
-    problem = _whole_where_small(problem)
-    starts = len(lams)
+    starts, count = len(lams), problem.num_samples
+    problem = _roomy(_whole_where_small(problem))
+    unit = count / problem.num_samples  # of the objective
     minimize: Callable[..., Ends]
     device = float64_device()
     if device.platform == "cpu":
@@ -54,9 +63,12 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
     def run(call: int) -> Ends:
         # Every so manyth start: the scale of the starts grows along the queue, and with it the number of steps.
         rows = slice(call, None, calls)
-        some_lams = np.asarray(lams, np.float64)[rows]
+        some_lams = unit * np.asarray(lams, np.float64)[rows]
         padding = queue - len(some_lams)
-        some_u, some_v = ({k: _padded(x[rows], padding, columns) for k, x in factor.items()} for factor in (u, v))
+        some_u, some_v = (
+            {k: _padded(x[rows], padding, problem.shapes[k][side], columns) for k, x in factor.items()}
+            for side, factor in enumerate((u, v))
+        )
         # The flag may have been switched on for the calling thread alone.
         with jax.enable_x64(True), jax.default_device(device):
             ends = minimize(
@@ -78,8 +90,11 @@ def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
         return whole
 
     ends = jax.tree.map(gathered, *parts)
-    cut_u, cut_v = ({k: x[:, :, : u[k].shape[2]] for k, x in factor.items()} for factor in (ends.u, ends.v))
-    return ends._replace(u=cut_u, v=cut_v)
+    cut_u, cut_v = (
+        {k: x[:, : given[k].shape[1], : given[k].shape[2]] for k, x in factor.items()}
+        for factor, given in ((ends.u, u), (ends.v, v))
+    )
+    return ends._replace(u=cut_u, v=cut_v, objective=ends.objective / unit, gradient_norm=ends.gradient_norm / unit)
 
 
 def _whole_where_small(problem: Problem) -> Problem:
@@ -99,11 +114,25 @@ def _whole_where_small(problem: Problem) -> Problem:
     return eqx.tree_at(lambda p: p.op.blocks, problem, blocks)
 
 
+def _roomy(problem: Problem) -> Problem:
+    """The problem with room for neighbouring sizes where its steps are short: `F' = (N/N') F`."""
+    samples = _up_to(problem.num_samples, _SAMPLES)
+    if problem.loss.idle_samples(1, problem.num_outputs) is None or samples * problem.num_outputs > _LARGE:
+        samples = problem.num_samples
+    shapes = {name: (_up_to(m, _SIDES), _up_to(n, _SIDES)) for name, (m, n) in problem.shapes.items()}
+    entries = sum(leaf.size for leaf in jax.tree.leaves(problem.op))
+    return problem if entries >= _LONG else with_room(problem, samples, shapes)
+
+
+def _up_to(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
 def _columns(problem: Problem) -> int:
     """The number whose multiples the columns are padded to."""
     entries = sum(block.g.size for block in problem.op.blocks.values() if isinstance(block, Dense))
     return _COLUMNS if entries < _LONG else _FEW_COLUMNS
 
 
-def _padded(factor: np.ndarray, padding: int, columns: int) -> np.ndarray:
-    return np.pad(factor, ((0, padding), (0, 0), (0, -factor.shape[2] % columns)))
+def _padded(factor: np.ndarray, padding: int, rows: int, columns: int) -> np.ndarray:
+    return np.pad(factor, ((0, padding), (0, rows - factor.shape[1]), (0, -factor.shape[2] % columns)))

@@ -18,6 +18,8 @@ Array = Any
 
 # A dual point that came from a gradient leaves the conjugate's domain by rounding only.
 _DOMAIN_SLACK = 1e-12
+# A margin whose exponential underflows: e^-745 is the smallest number of float64.
+_CERTAIN = 1e4
 
 
 class Loss(Module):
@@ -59,6 +61,13 @@ class Loss(Module):
         xp = namespace(z, reach)
         return xp.zeros(z.shape[0], z.dtype), xp.full(z.shape[0], self.smoothness, z.dtype)
 
+    def idle_samples(self, num_samples: int, num_outputs: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Outputs `z (N, K)` and encoded targets of samples with `ℓ = 0` and `∇ℓ = 0`, exactly, in float64.
+
+        For samples that no feature sees (`problem.room`). None where a loss does not tell any.
+        """
+        return None
+
 
 class Squared(Loss):
     """`ℓ(z, y) = ½‖z − y‖²`, targets `(N, K)`; conjugate `½‖α‖² + <α, y>`."""
@@ -97,6 +106,10 @@ class Squared(Loss):
         """1 and 1."""
         ones = namespace(z, reach).ones(z.shape[0], z.dtype)
         return ones, ones
+
+    def idle_samples(self, num_samples: int, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Targets that are met: `z = y = 0`."""
+        return np.zeros((num_samples, num_outputs)), np.zeros((num_samples, num_outputs))
 
 
 class Logistic(Loss):
@@ -150,6 +163,10 @@ class Logistic(Loss):
         far, near = xp.abs(z) + reach, xp.maximum(xp.abs(z) - reach, 0.0)
         low, high = (xp.exp(-xp.logaddexp(0.0, t) - xp.logaddexp(0.0, -t))[:, 0] for t in (far, near))
         return low, high
+
+    def idle_samples(self, num_samples: int, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """A margin beyond which the probability of the other label is 0 in float64."""
+        return np.full((num_samples, num_outputs), _CERTAIN), np.ones(num_samples)
 
 
 class CrossEntropy(Loss):
@@ -208,6 +225,12 @@ class CrossEntropy(Loss):
         xp = namespace(alpha, y)
         off_simplex = xp.abs(alpha.sum(1)) > _DOMAIN_SLACK * alpha.shape[1]
         return xp.where(off_simplex, xp.inf, _x_log_x(alpha + self._one_hot(alpha, y)).sum(1))
+
+    def idle_samples(self, num_samples: int, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Class 0, by a margin beyond which the probabilities of the others are 0 in float64."""
+        z = np.zeros((num_samples, num_outputs))
+        z[:, 0] = _CERTAIN
+        return z, np.zeros(num_samples, np.int64)
 
     @staticmethod
     def _one_hot(z: Array, y: Array) -> Array:

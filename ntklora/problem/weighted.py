@@ -82,6 +82,11 @@ class Weighted(Loss):
         low, high = self.of.hessian_bounds(z, reach)
         return 0.0 * low, self.heaviest * high
 
+    def idle_samples(self, num_samples: int, num_outputs: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Those of ℓ, of weight 0."""
+        idle = self.of.idle_samples(num_samples, num_outputs)
+        return None if idle is None else (idle[0], np.stack([np.zeros(num_samples), idle[1].astype(np.float64)], 1))
+
 
 def unweighted(problem: Problem) -> Problem:
     """The rows that weigh something, all alike: another optimum, but one exists for the same data."""

@@ -88,6 +88,10 @@ class Dense(Module):
         """The features of these samples only."""
         return Dense(self.g[samples])
 
+    def pad(self, num_samples: int, m: int, n: int) -> Dense:
+        """The features with zeros for more samples, rows and columns, up to `(N, K, m, n)`."""
+        return Dense(_zeros_behind(self.g, (num_samples, self.num_outputs, m, n)))
+
 
 class Factored(Module):
     """Tangent features `G_ij = Σ_t b_ijt a_itᵀ`, with inputs `a (N, T, n)`, backpropagated `b (N, K, T, m)`."""
@@ -174,6 +178,15 @@ class Factored(Module):
     def take(self, samples: Array) -> Factored:
         """The features of these samples only."""
         return Factored(self.a[samples], self.b[samples])
+
+    def pad(self, num_samples: int, m: int, n: int) -> Factored:
+        """The features with zeros for more samples, rows and columns, up to `(N, K, m, n)`."""
+        k, t = self.num_outputs, self.num_positions
+        return Factored(_zeros_behind(self.a, (num_samples, t, n)), _zeros_behind(self.b, (num_samples, k, t, m)))
+
+
+def _zeros_behind(array: Array, shape: tuple[int, ...]) -> Array:
+    return namespace(array).pad(array, [(0, new - old) for new, old in zip(shape, array.shape)])
 
 
 def _pair_axes(gram: Array, num_samples: int, num_outputs: int) -> Array:

@@ -83,6 +83,10 @@ class Transposed(Module):
         """The features of these samples only."""
         return Transposed(self.of.take(samples))
 
+    def pad(self, num_samples: int, m: int, n: int) -> Transposed:
+        """The features with zeros for more samples, rows and columns, up to `(N, K, m, n)`."""
+        return Transposed(self.of.pad(num_samples, n, m))
+
 
 class TwoSided(Module):
     """Tangent features `G_ij = Σ_t b_ijt a_itᵀ + Σ_s a'_is b'_ijsᵀ` of a weight met as `W x` and as `x W`."""
@@ -161,3 +165,7 @@ class TwoSided(Module):
     def take(self, samples: Array) -> TwoSided:
         """The features of these samples only."""
         return TwoSided(self.upright.take(samples), self.flipped.take(samples))
+
+    def pad(self, num_samples: int, m: int, n: int) -> TwoSided:
+        """The features with zeros for more samples, rows and columns, up to `(N, K, m, n)`."""
+        return TwoSided(self.upright.pad(num_samples, m, n), self.flipped.pad(num_samples, m, n))
