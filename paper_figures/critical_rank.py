@@ -179,7 +179,7 @@ def _listed(ranks: Sequence[int]) -> str:
 
 def draw(table: Table) -> Drawing:
     """Planted shares over the distance to r(r+3)/2, and critical ranks over N."""
-    drawing = new_drawing(2.0)
+    drawing = new_drawing(2.15)
     left, right = drawing.subplots(1, 2, width_ratios=(1, 1.35))
     _planted_shares(left, _part(table, "planted", True))
     _critical_ranks(right, table)
@@ -213,8 +213,9 @@ def _critical_ranks(axes: Axes, table: Table) -> None:
     critical = [record for record in _part(table, "critical", False) if record["rank"]]
     last = 1.3 * max([record["num_samples"] for record in (*first, *critical)], default=10)
     counts = [2 * (last / 2) ** (step / 200) for step in range(201)]
-    axes.plot(counts, [landscape_rank(int(n)) - 1 for n in counts], color=INK, linewidth=0.8)
-    axes.plot(counts, [sharp_landscape_rank(int(n)) - 1 for n in counts], color=INK, linewidth=0.8, linestyle=DASHES)
+    known = [axes.plot(counts, [landscape_rank(int(n)) - 1 for n in counts], color=INK, linewidth=0.8)[0]]
+    sharp = [sharp_landscape_rank(int(n)) - 1 for n in counts]
+    known += axes.plot(counts, sharp, color=INK, linewidth=0.8, linestyle=DASHES)
     gaussian = [record for record in critical if record["family"] == "gaussian"]
     usual = usual_decay(gaussian)
     x, y = [record["num_samples"] for record in first], [record["rank"] for record in first]
@@ -242,6 +243,8 @@ def _critical_ranks(axes: Axes, table: Table) -> None:
     axes.set_title("critical rank $r_c$", fontsize=6.5)
     axes.set_xlabel("samples $N$")
     axes.legend(fontsize=SMALLEST, loc="upper left", handlelength=0.8, handletextpad=0.3, borderpad=0.0)
+    statements = ["$r(r+1)/2 = KN$, T2 [paper]", "$r(r+3)/2 = d$, T2-strict [derived]"]
+    axes.figure.legend(known, statements, loc="outside lower right", ncols=2, fontsize=SMALLEST, columnspacing=1.0)
 
 
 figure = Figure(

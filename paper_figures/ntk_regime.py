@@ -291,11 +291,10 @@ def _path_panel(axes: Axes, records: Table) -> None:
         path = [record for record in own if record["width"] == width and record["time"] > 0 and record["value"] > 0]
         times, values = ([record[name] for record in path] for name in ("time", "value"))
         axes.plot(times, values, color=look.color, linestyle=look.linestyle, linewidth=0.9)
-        name = axes.annotate(
-            f"{width:,}", (times[-1], values[-1]), (3, 0), textcoords="offset points", va="center",
+        axes.annotate(
+            f"{width:,}", (times[-1], values[-1]), (3, 0), textcoords="offset points", va="top",
             fontsize=SMALLEST, color=look.color,
         )  # fmt: skip
-        name.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.4})  # where it meets the line
     axes.axhline(TOLERANCE, color=INK, linewidth=0.6)
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -201,10 +201,10 @@ def _key(axes: Axes, fits: Table) -> None:
     axes.set_ylim(0, 1)
     name_classes(axes, 0.26, 0.84, 0.11)
     draw_classes(axes, SPURIOUS_SHADES, 0.26, 0.64, 0.11, 0.17)
-    curves = [("$r(r+1)/2 = KN$", "-", INK), ("$r(r+3)/2 = d$", DASHES, INK)]
+    curves = [("$r(r+1)/2 = KN$, T2 [paper]", "-", INK), ("$r(r+3)/2 = d$, T2-strict [derived]", DASHES, INK)]
     curves += [(f"fitted count, {_decay(fit['lam_ratio'])}", "-", _tint(fit["lam_ratio"])) for fit in fits]
     for place, (label, linestyle, color) in enumerate(curves):
-        left, bottom = (0.12, 0.55)[place // 2], (0.4, 0.12)[place % 2]
+        left, bottom = (0.03, 0.57)[place // 2], (0.4, 0.12)[place % 2]
         axes.plot([left, left + 0.06], [bottom, bottom], color=color, linewidth=0.9, linestyle=linestyle)
         axes.text(left + 0.08, bottom, label, ha="left", va="center", fontsize=SMALLEST)
 
