@@ -46,6 +46,7 @@ SPECTRA = {
     "flat": np.ones(FAN_IN),
 }
 RANKS, EVERY, WIDE = (4, 8, 12, 16, 20, 24), tuple(range(4, 25, 2)), (2, 4, 8, 16, 32)
+LANES = 100  # draws side by side: batches of one size, whatever the number of draws
 NETWORKS = ("mlp", "cnn", "transformer")
 TRAINED = {"asymmetric": "left", "classic": "both"}
 
@@ -85,7 +86,7 @@ def _factorization(stages: Stages) -> Row:
     sigma, rank = SPECTRA[stages.instance], stages.rank
     target = low_rank_matrix((len(sigma), FAN_IN), sigma.tolist(), stream_generator("data", stages.seed))
     problem = nl.matrix_factorization(target)
-    measured = _train(stages, problem, nl.Wise.towards(target), nl.Orthonormal())
+    measured = _train(stages, problem, nl.Wise.towards(target), nl.Orthonormal(), FAN_IN)
     preheated = stages.start == "preheated"
     frozen = stages.main == "asymmetric" and (stages.preheat == "asymmetric" or not preheated)
     exact = None
@@ -110,7 +111,7 @@ def _factorization(stages: Stages) -> Row:
 def _network(stages: Stages) -> Row:
     problem, directions, levels = _reference(stages.instance, stages.rank, stages.seed)
     return {
-        **_train(stages, problem, nl.Wise(directions), nl.Kaiming()),
+        **_train(stages, problem, nl.Wise(directions), nl.Kaiming(), max(WIDE)),
         "at_zero": float(problem.loss.value(np.asarray(problem.f0), np.asarray(problem.y)).mean()),
         "exact_mean": None,
         "bound": None,
@@ -140,16 +141,24 @@ def _reference(network, rank, seed):
     return problem, {name: np.linalg.svd(delta)[2].T for name, delta in lifted.items()}, levels
 
 
-def _train(stages, problem, wise, random):
-    """The objective after the main stage for every draw, side by side."""
-    preheated = nl.HRP(stages.preheat_rank, stages.preheat_steps, trained=TRAINED[stages.preheat], random=random)
+def _train(stages, problem, wise, random, columns):
+    """The objective after the main stage for every draw, side by side.
+
+    Preheats of every rank have as many columns, those beyond their rank zero: one compilation serves them all.
+    """
+    if stages.start == "preheated" and not stages.rank <= stages.preheat_rank <= columns:
+        raise ValueError(f"preheat_rank = {stages.preheat_rank}: expected rank = {stages.rank} to {columns}")
+    draw = nl.Padded(random, stages.preheat_rank)
+    preheated = nl.HRP(columns, stages.preheat_steps, trained=TRAINED[stages.preheat], random=draw)
     start = {"random": random, "wise": wise, "preheated": preheated}[stages.start]
     # Ways that differ in nothing but the training begin from the same draws.
     way = {"rank": stages.rank, "start": stages.start, "preheat_rank": stages.preheat_rank}
-    # A wise start is the same for every draw.
-    keys = jax.random.split(stream_key("draws", stages.seed, **way), 1 if start is wise else stages.draws)
+    key = stream_key("draws", stages.seed, **way)
     how = {"rank": stages.rank, "steps": stages.main_steps, "trained": TRAINED[stages.main]}
-    losses, rates = (np.asarray(column) for column in _final_objectives(problem, start, keys, **how))
+    lanes = min(LANES, stages.draws)
+    draws = 1 if start is wise else stages.draws
+    batches = [_final_objectives(problem, start, key, i, lanes, **how) for i in range(-(-draws // lanes))]
+    losses, rates = (np.concatenate(column)[:draws] for column in zip(*batches))
     spread = float(np.std(losses, ddof=1)) if len(losses) > 1 else 0.0
     return {
         "loss": losses,
@@ -159,13 +168,25 @@ def _train(stages, problem, wise, random):
     }
 
 
-@partial(jax.jit, static_argnames=("rank", "steps", "trained"))
-def _final_objectives(problem, start, keys, *, rank, steps, trained):
-    def one(key):
-        path = nl.train_lora(problem, rank, key, steps=steps, initialization=start, trained=trained)
-        return path.objective[-1], path.learning_rate
+def _final_objectives(problem, start, key, batch, lanes, *, rank, steps, trained):
+    """Objective and step size of one batch.
 
-    return jax.vmap(one)(keys)
+    Draw, preheat, directions and main stage are programs of their own, which cells share. Starts are made before any
+    is trained, so that a wise one, which is the same for every draw, is trained by the others' program.
+    """
+    us, vs = jax.vmap(lambda key: start(problem, rank, key))(_keys(key, batch, lanes=lanes))
+
+    def end(us, vs):
+        path = nl.train_to_end(problem, problem.op.like(us), problem.op.like(vs), steps=steps, trained=trained)
+        return path.objective, path.learning_rate
+
+    # One batch after the other: their LAPACK calls, at work at once, could wait for each other.
+    return [np.asarray(column) for column in jax.vmap(end)(us, vs)]
+
+
+@partial(jax.jit, static_argnames="lanes")
+def _keys(key, batch, *, lanes):
+    return jax.random.split(jax.random.fold_in(key, batch), lanes)
 
 
 def grids(instances, rank, preheat_ranks, draws, seeds, preheats, mains, starts=("random", "wise")):
@@ -188,7 +209,7 @@ FROZEN = (("asymmetric", 10),)
 
 experiment = Experiment(
     name="high_rank_preheating",
-    version=5,
+    version=6,
     question="How far does high-rank preheating lower the loss that LoRA of low rank ends at, and when not at all?",
     parameters=Stages,
     columns=COLUMNS,

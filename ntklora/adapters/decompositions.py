@@ -26,7 +26,8 @@ class Directions(NamedTuple):
 def leading_directions(us: Matrices, vs: Matrices, rank: int) -> dict[str, Directions]:
     """The top-r singular triplets of each `u vᵀ` without forming it: `Q_u (R_u R_vᵀ) Q_vᵀ`, QRs and an R × R SVD.
 
-    Where `u vᵀ` has rank below r, the directions that fill up lie in span(v) and in Q_u: for R < n, never outside.
+    Where `u vᵀ` has rank below r, the directions that fill up lie in span(v) and in Q_u: for R < n, never outside,
+    unless columns of v are zero (a `Padded` draw), for which QR puts in others.
     Errors: `ValueError` when r exceeds R, m or n.
     """
     for name, u in us.items():

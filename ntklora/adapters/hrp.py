@@ -12,10 +12,13 @@ of its abstract; H6 to H8 derived]. The same code serves matrix factorization an
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ntklora.adapters.decompositions import Directions, leading_directions
@@ -24,9 +27,10 @@ from ntklora.adapters.initializations import (
     Initialization,
     Kaiming,
     ZeroLeft,
+    drawn,
     precision,
 )
-from ntklora.adapters.training import Path, Trained, train_factors
+from ntklora.adapters.training import Path, Trained, train_to_end
 from ntklora.problem.problem import Problem
 
 Matrices = dict[str, Any]
@@ -53,7 +57,7 @@ class HRP(Initialization):
     """
 
     preheat_rank: int = eqx.field(static=True)
-    steps: int = eqx.field(static=True)
+    steps: int | Array
     learning_rate: float | None = None
     trained: Trained = eqx.field(static=True, default=Trained.left)
     start: Start = eqx.field(static=True, default=Start.right)
@@ -69,19 +73,19 @@ class HRP(Initialization):
         """The main stage's `(u, v)` by name after this preheat."""
         if rank > self.preheat_rank:
             raise ValueError(f"preheat_rank = {self.preheat_rank} must be at least rank = {rank}")
-        found = leading_directions(problem.op.as_dict(path.u), problem.op.as_dict(path.v), rank)
-        starts = {name: start_from(directions, self.start, self.norm) for name, directions in found.items()}
-        return {name: left for name, (left, _) in starts.items()}, {name: right for name, (_, right) in starts.items()}
+        return _continued(
+            problem.op.as_dict(path.u), problem.op.as_dict(path.v), self.norm, rank=rank, start=self.start
+        )
 
     def preheat(self, problem: Problem, key: PRNGKeyArray) -> Path:
-        """The first stage: rank R from a zero product, its path of the objective included."""
+        """The first stage: rank R from a zero product, with the objective at its end."""
         mirrored, dtype, sizes, others = self.trained is Trained.right, precision(problem), {}, {}
         for name, (m, n) in problem.shapes.items():
             sizes[name], others[name] = (m, n) if mirrored else (n, m)
-        drawn = self.random.draw(key, sizes, self.preheat_rank, dtype)
-        zeros = {name: jnp.zeros((other, self.preheat_rank), dtype) for name, other in others.items()}
-        us, vs = (drawn, zeros) if mirrored else (zeros, drawn)
-        return train_factors(
+        factor = drawn(self.random, key, sizes, self.preheat_rank, dtype)
+        zeros = {name: np.zeros((other, self.preheat_rank), dtype) for name, other in others.items()}
+        us, vs = (factor, zeros) if mirrored else (zeros, factor)
+        return train_to_end(
             problem,
             problem.op.like(us),
             problem.op.like(vs),
@@ -90,6 +94,14 @@ class HRP(Initialization):
             trained=self.trained,
             scale=self.scale,
         )
+
+
+# A program of its own, as the draw and the training are: ways to preheat that share one of them compile it once.
+@partial(jax.jit, static_argnames=("rank", "start"))
+def _continued(us, vs, norm, *, rank, start):
+    found = leading_directions(us, vs, rank)
+    starts = {name: start_from(directions, start, norm) for name, directions in found.items()}
+    return {name: left for name, (left, _) in starts.items()}, {name: right for name, (_, right) in starts.items()}
 
 
 def start_from(directions: Directions, start: Start, norm: float) -> tuple[Array, Array]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import abc
 from difflib import get_close_matches
+from functools import partial
 from math import sqrt
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.decompositions import orthonormalize
@@ -46,8 +48,8 @@ class ZeroLeft(Initialization):
     def __call__(self, problem: Problem, rank: int, key: PRNGKeyArray) -> tuple[Matrices, Matrices]:
         """`u = 0`, `v` drawn."""
         dtype, shapes = precision(problem), problem.shapes
-        us = {name: jnp.zeros((m, rank), dtype) for name, (m, _) in shapes.items()}
-        return us, self.draw(key, {name: n for name, (_, n) in shapes.items()}, rank, dtype)
+        us = {name: np.zeros((m, rank), dtype) for name, (m, _) in shapes.items()}
+        return us, drawn(self, key, {name: n for name, (_, n) in shapes.items()}, rank, dtype)
 
 
 class Kaiming(ZeroLeft):
@@ -83,6 +85,23 @@ class Orthonormal(ZeroLeft):
                 raise ValueError(f"{rank} orthonormal columns do not fit the {size} dimensions of {name!r}")
         frames = orthonormalize(list(_normal(key, sizes, rank, dtype).values()))
         return {name: self.norm * frame for name, frame in zip(sizes, frames)}
+
+
+class Padded(ZeroLeft):
+    """A random factor of rank `rank` with zero columns beyond: one shape, hence one compilation, for several ranks.
+
+    Training leaves zero columns at zero. The columns kept are the first of a draw of all, so one key's are nested;
+    of Kaiming's draw and of a Haar frame they are what a draw of fewer columns is. `Gaussian` takes its default `std`
+    from the number of all columns: give it.
+    """
+
+    random: ZeroLeft
+    rank: int | Array
+
+    def draw(self, key: PRNGKeyArray, sizes: dict[str, int], rank: int, dtype: Any = float) -> Matrices:
+        """`(size, rank)`, of which the first `self.rank` columns are drawn."""
+        kept = jnp.arange(rank) < self.rank
+        return {name: jnp.where(kept, drawn, 0.0) for name, drawn in self.random.draw(key, sizes, rank, dtype).items()}
 
 
 class Orthogonal(Initialization):
@@ -170,6 +189,16 @@ def resolve_initialization(initialization: str | Initialization) -> Initializati
             f"All: {', '.join(INITIALIZATIONS)}, or an Initialization object"
         )
     return INITIALIZATIONS[initialization]
+
+
+def drawn(random: ZeroLeft, key: PRNGKeyArray, sizes: dict[str, int], rank: int, dtype: Any) -> Matrices:
+    """`random.draw(key, sizes, rank, dtype)` as one program: a draw is a dozen operations."""
+    return _drawn(random, key, sizes=tuple(sizes.items()), rank=rank, dtype=dtype)
+
+
+@partial(jax.jit, static_argnames=("sizes", "rank", "dtype"))
+def _drawn(random, key, *, sizes, rank, dtype):
+    return random.draw(key, dict(sizes), rank, dtype)
 
 
 def cut(flat: Array, shapes: dict[str, tuple[int, int]]) -> Matrices:

@@ -85,17 +85,9 @@ def train_factors(
     wanted = tuple(range(steps + 1)) if kept is None else tuple(int(step) for step in kept)
     if not wanted or list(wanted) != sorted(set(wanted)) or wanted[0] < 0 or wanted[-1] > steps:
         raise ValueError(f"kept = {kept}: expected rising steps from 0 to {steps}")
-    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
-    for name, (m, n) in problem.shapes.items():
-        if us[name].ndim != 2 or us[name].shape[0] != m or vs[name].shape != (n, us[name].shape[1]):
-            raise ValueError(
-                f"factors of {name!r} have shapes u {us[name].shape}, v {vs[name].shape}; "
-                f"expected ({m}, r) and ({n}, r)"
-            )
     left, right, values, rate = _run(
         problem,
-        us,
-        vs,
+        *_checked_factors(problem, u, v),
         learning_rate,
         jnp.asarray(scale),
         steps=steps,
@@ -104,6 +96,33 @@ def train_factors(
         kept=wanted,
     )
     return Path(problem.op.like(left), problem.op.like(right), values, rate)
+
+
+def train_to_end(
+    problem: Problem,
+    u: Array | Matrices,
+    v: Array | Matrices,
+    *,
+    steps: int | jax.Array,
+    learning_rate: float | jax.Array | None = None,
+    trained: Trained | str = Trained.both,
+    scale: float | jax.Array = 1.0,
+) -> Path:
+    """The end of `train_factors`' path by gradient descent, with `objective ()` after the last step alone.
+
+    `steps ≥ 0` may be traced: one compilation serves every number of them, and nothing grows with it. Batch it with
+    `jax.vmap` over the factors.
+    Errors: `ValueError` for a learning rate that is not positive, `steps` below 0, an unknown `trained`, factors of the
+    wrong shape.
+    """
+    if not isinstance(steps, jax.Array):
+        steps = whole_number("steps", steps, 0)
+    require_rate(learning_rate)
+    us, vs = _checked_factors(problem, u, v)
+    left, right, value, rate = _run_to_end(
+        problem, us, vs, learning_rate, jnp.asarray(scale), steps, trained=Trained(trained)
+    )
+    return Path(problem.op.like(left), problem.op.like(right), value, rate)
 
 
 def scaled_objective(problem: Problem, us: Matrices, vs: Matrices, scale: jax.Array) -> jax.Array:
@@ -120,15 +139,57 @@ def _run(problem, us, vs, learning_rate, scale, *, steps, optimizer, trained, ke
         problem = _with_lighter_features(problem, us, steps)
         us, vs, values = _scan(problem, us, vs, scale, optimizer, steps, trained)
         return us, vs, values[np.array(kept)], jnp.asarray(jnp.nan)
-    down = descent(problem, us, vs, scale, (trained is not Trained.right, trained is not Trained.left))
-    if learning_rate is not None:
-        rate = jnp.asarray(learning_rate)
-    elif trained is not Trained.both:
-        rate = frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
-    else:
-        return _monotone(down, local_rate(problem, us, vs, scale), steps, kept)
+    down = descent(problem, us, vs, scale, _moves(trained))
+    rate = _constant_rate(problem, us, vs, learning_rate, scale, trained)
+    if rate is None:
+        # A step's place among the values kept, one past their end for the others.
+        place = np.full(steps + 1, len(kept))
+        place[list(kept)] = np.arange(len(kept))
+        first = local_rate(problem, us, vs, scale)
+        us, vs, values, rate = _monotone(down, first, steps, len(kept) + 1, lambda step: jnp.asarray(place)[step])
+        return us, vs, values[:-1], rate
     us, vs, values = _straight(down, rate, steps)
     return us, vs, values[np.array(kept)], rate
+
+
+@partial(jax.jit, static_argnames="trained")
+def _run_to_end(problem, us, vs, learning_rate, scale, steps, *, trained):
+    us, vs = jax.tree.map(jnp.asarray, (us, vs))
+    down = descent(problem, us, vs, scale, _moves(trained))
+    rate = _constant_rate(problem, us, vs, learning_rate, scale, trained)
+    if rate is None:
+        # Every value has the same place: the last step's comes last.
+        us, vs, (value,), rate = _monotone(down, local_rate(problem, us, vs, scale), steps, 1, lambda step: 0)
+        return us, vs, value, rate
+    state = jax.lax.fori_loop(
+        0, steps, lambda _, state: down.advanced(state, down.value_and_slopes(state)[1], rate), down.start
+    )
+    return *down.factors(state), down.value_and_slopes(state)[0], rate
+
+
+def _checked_factors(problem, u, v):
+    """Both factors by name."""
+    us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
+    for name, (m, n) in problem.shapes.items():
+        if us[name].ndim != 2 or us[name].shape[0] != m or vs[name].shape != (n, us[name].shape[1]):
+            raise ValueError(
+                f"factors of {name!r} have shapes u {us[name].shape}, v {vs[name].shape}; "
+                f"expected ({m}, r) and ({n}, r)"
+            )
+    return us, vs
+
+
+def _moves(trained):
+    return trained is not Trained.right, trained is not Trained.left
+
+
+def _constant_rate(problem, us, vs, learning_rate, scale, trained):
+    """The step size where it is known ahead of the path, else None."""
+    if learning_rate is not None:
+        return jnp.asarray(learning_rate)
+    if trained is Trained.both:
+        return None
+    return frozen_factor_rate(problem, vs if trained is Trained.left else us, scale)
 
 
 def _straight(down, rate, steps):
@@ -186,15 +247,13 @@ def _scan(problem, us, vs, scale, optimizer, steps, trained):
     return us, vs, jnp.append(values, scaled_objective(problem, us, vs, scale))
 
 
-def _monotone(down, rate, steps, kept):
-    """The path of the largest step `rate · 2^{-j}` along which the objective never rises.
+def _monotone(down, rate, steps, size, place):
+    """The path of the largest step `rate · 2^{-j}` along which the objective never rises; `size` values of it.
 
     One loop, in which every cell of a batch is at a step of its own: a step that is too large is found out early (in
     linearized networks within a tenth of the path), so that beginning again costs little and nobody waits for it.
+    `place(step)` is where the value before a step is kept.
     """
-    # A step's place among the values kept, one past their end for the others.
-    place = np.full(steps + 1, len(kept))
-    place[list(kept)] = np.arange(len(kept))
 
     def advance(carry):
         state, rate, step, previous, slack, values, count = carry
@@ -210,12 +269,12 @@ def _monotone(down, rate, steps, kept):
             jnp.where(rises, 0, step + 1),
             jnp.where(rises, jnp.inf, value),
             slack,
-            values.at[jnp.asarray(place)[step]].set(value),
+            values.at[place(step)].set(value),
             count + rises,
         )
 
     infinite = jnp.full_like(rate, jnp.inf)
-    values = jnp.zeros(len(kept) + 1, rate.dtype)
+    values = jnp.zeros(size, rate.dtype)
     begin = (down.start, rate, jnp.asarray(0), infinite, jnp.zeros_like(rate), values, jnp.asarray(0))
     state, rate, _, _, _, values, _ = jax.lax.while_loop(lambda carry: carry[2] <= steps, advance, begin)
-    return *down.factors(state), values[:-1], rate
+    return *down.factors(state), values, rate

@@ -6,9 +6,9 @@ import pytest
 
 from ntklora.adapters.decompositions import Directions, leading_directions
 from ntklora.adapters.hrp import HRP, Start, start_from
-from ntklora.adapters.initializations import Orthonormal
+from ntklora.adapters.initializations import Orthonormal, Padded
 from ntklora.adapters.lora import train_lora
-from ntklora.adapters.training import Trained
+from ntklora.adapters.training import Trained, train_factors
 from ntklora.data.gaussian import gaussian_factors
 from ntklora.data.teacher_student import low_rank_matrix
 from ntklora.instances.matrix_factorization import matrix_factorization
@@ -53,11 +53,36 @@ def test_orthonormal_preheating_needs_no_convergence():
     np.testing.assert_allclose(path.objective[-1], hrp.preheated_loss(TARGET, frozen, 2), rtol=1e-5)
 
 
+@pytest.mark.parametrize("trained", ["left", "both"])
+def test_padded_preheats_of_all_ranks_are_one_program_and_those_of_their_own_columns(trained):
+    traces = []
+
+    @jax.jit
+    def run(rank, steps):
+        traces.append(rank)
+        start = HRP(preheat_rank=8, steps=steps, random=Padded(Orthonormal(), rank), trained=trained)
+        path = start.preheat(PROBLEM, KEY)
+        return path, start.continue_from(PROBLEM, 2, path)
+
+    wide = np.asarray(Orthonormal().draw(KEY, {"w": 10}, 8)["w"])
+    for rank, steps in ((3, 20), (6, 5)):
+        path, (_, right) = run(rank, steps)
+        narrow = train_factors(PROBLEM, np.zeros((6, rank)), wide[:, :rank], steps=steps, trained=trained)
+        np.testing.assert_allclose(path.u[:, :rank], narrow.u, atol=1e-10)
+        np.testing.assert_allclose(path.v[:, :rank], narrow.v, atol=1e-10)
+        assert not np.any(path.u[:, rank:])
+        assert not np.any(path.v[:, rank:])
+        np.testing.assert_allclose(path.objective, narrow.objective[-1], rtol=1e-10)
+        top = np.linalg.svd(np.asarray(narrow.u @ narrow.v.T))[2][:2].T
+        np.testing.assert_allclose(3.0 * right["w"] @ right["w"].T, top @ top.T, atol=1e-9)
+    assert len(traces) == 1
+
+
 @pytest.mark.parametrize("trained", Trained)
 def test_preheat_starts_from_zero_and_moves_what_it_says(trained):
     before, after = (HRP(5, steps, learning_rate=0.05, trained=trained).preheat(PROBLEM, KEY) for steps in (0, 40))
-    np.testing.assert_allclose(after.objective[0], hrp.loss_at_zero(SIGMA), rtol=1e-10)
-    assert after.objective[-1] < after.objective[0]
+    np.testing.assert_allclose(before.objective, hrp.loss_at_zero(SIGMA), rtol=1e-10)
+    assert after.objective < before.objective
     moved = [bool(np.any(new != old)) for new, old in ((after.u, before.u), (after.v, before.v))]
     assert moved == [trained != Trained.right, trained != Trained.left]
 

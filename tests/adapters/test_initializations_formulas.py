@@ -12,6 +12,7 @@ from ntklora.adapters.initializations import (
     Gaussian,
     Kaiming,
     Orthonormal,
+    Padded,
     Wise,
     resolve_initialization,
 )
@@ -24,7 +25,7 @@ SHAPES = {"q": (6, 30), "v": (5, 20)}
 OP = TangentOperator.from_dense({k: gaussian_features(4, 1, s, seed=i) for i, (k, s) in enumerate(SHAPES.items())})
 PROBLEM = Problem(OP, np.zeros((4, 1)), np.ones((4, 1)), "squared", 0.1)
 RIGHT = {k: np.linalg.qr(np.random.default_rng(0).standard_normal((n, 4)))[0] for k, (_, n) in SHAPES.items()}
-EVERY = {**INITIALIZATIONS, "wise": Wise(RIGHT), "hrp": HRP(preheat_rank=5, steps=3)}
+EVERY = {**INITIALIZATIONS, "wise": Wise(RIGHT), "hrp": HRP(preheat_rank=5, steps=3), "padded": Padded(Kaiming(), 3)}
 
 
 @pytest.mark.parametrize("name", EVERY)

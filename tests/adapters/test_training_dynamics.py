@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from ntklora.adapters.lora import train_lora
-from ntklora.adapters.training import Trained, train_factors
+from ntklora.adapters.training import Trained, train_factors, train_to_end
 from ntklora.data.gaussian import gaussian_factors, gaussian_features
 from ntklora.instances.matrix_factorization import matrix_factorization
 from ntklora.problem.objective import objective
@@ -35,6 +35,29 @@ def two_weights(lam=0.02):
 def psd(size):
     root = RNG.standard_normal((size, size))
     return 0.01 * root @ root.T
+
+
+@pytest.mark.parametrize("trained", Trained)
+@pytest.mark.parametrize("rate", [None, 0.3])
+def test_the_end_of_a_path_is_where_the_path_ends_for_every_number_of_steps(trained, rate):
+    problem, us, vs = two_weights(), {"q": (5, 2), "v": (3, 2)}, {"q": (4, 2), "v": (7, 2)}
+    us, vs = ({name: 3.0 * RNG.standard_normal(shape) for name, shape in side.items()} for side in (us, vs))
+    how = {"learning_rate": rate, "trained": trained, "scale": 0.7}
+    traces = []
+
+    @jax.jit
+    def end(steps):
+        traces.append(steps)
+        return train_to_end(problem, us, vs, steps=steps, **how)
+
+    for steps in (0, 1, 40):
+        path, found = train_factors(problem, us, vs, steps=steps, **how), end(steps)
+        for name in us:
+            np.testing.assert_allclose(found.u[name], path.u[name], rtol=1e-10)
+            np.testing.assert_allclose(found.v[name], path.v[name], rtol=1e-10)
+        np.testing.assert_allclose(found.objective, path.objective[-1], rtol=1e-12)
+        np.testing.assert_allclose(found.learning_rate, path.learning_rate, rtol=1e-12)
+    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("trained", Trained)
