@@ -34,6 +34,7 @@ _HOME = {
     "pad_samples": "ntklora.problem.padding",
     "make_problem": "ntklora.problem.networks",
     "predict": "ntklora.problem.networks",
+    "MLP": "ntklora.models.mlp",
     "infinite_width_ntk": "ntklora.ntk.infinite_width",
     "infinite_width_problem": "ntklora.instances.infinite_width",
     "digits_problem": "ntklora.instances.digits",

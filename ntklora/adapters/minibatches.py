@@ -39,6 +39,16 @@ def train_minibatches(
 
     `.objective (steps + 1,)` is the whole `F`, not the minibatch's. Batch it with `jax.vmap` over keys.
     Errors: `ValueError` for `steps` below 0 or a batch that is empty or larger than N.
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> import numpy as np
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> decaying = optax.sgd(optax.linear_schedule(0.2, 0.0, 300))
+    >>> path = train_minibatches(problem, np.eye(2), np.eye(2), jax.random.key(0), steps=300, batch_size=1,
+    ...                          optimizer=decaying)
+    >>> abs(float(path.objective[-1]) - 4.0) < 0.02
+    True
     """
     steps, batch_size = whole_number("steps", steps, 0), whole_number("batch_size", batch_size, 0)
     require_key(key)

@@ -117,8 +117,17 @@ def classify_endpoint(
     the point they reach (`moved` says how far). An unperturbed problem is reduced first: for `λ > 0` components that
     the data do not see must vanish at a stationary point, for `λ = 0` they do not matter.
 
+    The answer has `.endpoint`, the class; `.objective`, `.best_known`, `.gap` (relative), `.gradient_norm`,
+    `.min_curvature` (modulo gauge): see `EndpointReport`.
+
     Errors: `ValueError` for factors whose names or shapes do not fit.
     Source: theory §2.2 [derived].
+
+    >>> import ntklora as nl
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> short, long = np.array([[0.0], [1.0]]), np.array([[2**0.5], [0.0]])  # δ = e₂e₂ᵀ, and the best of rank 1
+    >>> [str(classify_endpoint(problem, factor, factor).endpoint) for factor in (short, long)]
+    ['saddle', 'rank_limited']
     """
     us, vs = host_factors(problem, u, v)
     ranks = {name: us[name].shape[1] for name in us}
@@ -149,6 +158,12 @@ def classify_endpoints(
     Most cost one evaluation of F and of a gap. Endpoints next to one stationary point modulo gauge (by their objective
     and three random entries of `δ`) share the verdict on the one with the smallest gradient.
     Errors: `ValueError` for factors whose names or shapes do not fit.
+
+    >>> import ntklora as nl
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> factors = np.array([[[0.0], [1.0]], [[2**0.5], [0.0]]])
+    >>> [str(report.endpoint) for report in classify_endpoints(problem, factors, factors)]
+    ['saddle', 'rank_limited']
     """
     host = problem.host()
     left, right = ({k: np.asarray(x) for k, x in host.op.as_dict(side).items()} for side in (us, vs))

@@ -49,6 +49,12 @@ def curvature(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Cur
     The resolution is `τ = max(1e-12 ‖H‖, 10 ‖H B‖)` with `B` the orthonormal gauge tangents: at a point of gradient `g`
     they have curvature about `‖g‖/σ_min(Q)` instead of zero, and what is smaller than that is not a property of the
     landscape. The cost grows as `(m + n)³`: reduce a wide unperturbed problem first (`reduce_problem`).
+
+    >>> import ntklora as nl
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> found = curvature(problem, np.zeros((2, 2)), np.zeros((2, 2)))  # at 0 the Hessian is λ ± σ_i(M)
+    >>> round(found.min_curvature, 9), found.negative
+    (-2.0, 4)
     """
     return hessian_curvature(hessian(problem.host(), *host_factors(problem, u, v)))
 

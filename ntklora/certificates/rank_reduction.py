@@ -40,6 +40,13 @@ def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
     So `r ≤ pataki_rank(KN)` for one weight, and for each of several. Every `δ` may come: optimality is not used, and a
     component of `δ` that the data does not see is dropped. At an exact optimum the nuclear norm stays equal.
     Errors: `ValueError` for a delta whose names or shapes do not fit. Source: T1 [paper; the construction is derived].
+
+    >>> import ntklora as nl
+    >>> op = nl.TangentOperator.from_dense(np.eye(2)[None, None])
+    >>> problem = nl.Problem(op, np.zeros(1), np.ones(1), "squared", 0.1)
+    >>> u, v = reduce_rank(problem, np.eye(2))  # <I, δ> = 2 is all that the one sample sees: rank 1 will do
+    >>> u.shape, round(float(np.trace(u @ v.T)), 9), round(float(np.linalg.norm(u @ v.T, "nuc")), 9)
+    ((2, 1), 2.0, 2.0)
     """
     reduction = reduce_problem(problem.with_perturbation(None))
     host, bases = reduction.problem, reduction.bases

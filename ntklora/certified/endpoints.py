@@ -63,10 +63,18 @@ def find_endpoints(
     `initial = (u, v)` gives the starts themselves, `(S, m, r)` and `(S, n, r)`; then `key`, `starts` and `scale` have
     no part. An unperturbed problem is reduced first, so components that the data does not see end at zero.
 
+    The answer has `.u (S, m, r)`, `.v (S, n, r)`, `.objective`, `.gradient_norm` and `.converged` of shape `(S,)`.
+
     Basins belong to the algorithm: these are Newton's, and their frequencies are not gradient descent's.
 
     Errors: `ValueError` unless JAX's x64 flag is on, or for a rank, a number of starts or a scale that is not positive,
     or initial factors of other shapes.
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> find_endpoints(problem, 1, jax.random.key(0), starts=3).objective.round(9).tolist()  # δ = 2 e₁e₁ᵀ, thrice
+    [4.5, 4.5, 4.5]
     """
     require_float64("find_endpoints")
     host = problem.host()

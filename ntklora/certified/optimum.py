@@ -46,6 +46,9 @@ def solve(problem: Problem, *, tolerance: float = 1e-8) -> Solution:
     A perturbed problem is minimized as the convex problem over `Q Qᵀ` that F_P is. At `λ = 0` the answer is the
     minimizer of the loss of smallest Frobenius norm, or the status `no_minimizer` for separable data.
 
+    The answer has `.delta`, `.primal`, `.dual`, `.gap`, `.status`, `.rank`, `.message`, the factors `.u`, `.v` and the
+    dual point `.alpha`: see `Solution`.
+
     Errors: `ValueError` unless JAX's x64 flag is on, or for a tolerance below 0. A gap that stays large is no error:
     `status` and `message` say so.
     Source: T1 and the dual problem [paper, JLR]; the algorithm [derived, theory §2.2].
@@ -64,6 +67,12 @@ def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, toleranc
     """`solve` at every weight decay in `lams`, in their order; each starts from the solution at a larger one.
 
     Errors: `ValueError` unless JAX's x64 flag is on, or for a decay or a tolerance below zero or not finite.
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> [(solution.rank, round(solution.primal, 9)) for solution in solve_path(problem, [4.0, 2.0, 1.0])]
+    [(0, 6.5), (1, 6.0), (2, 4.0)]
     """
     require_float64("solve")
     if not np.isfinite(tolerance) or tolerance < 0:

@@ -102,6 +102,10 @@ def numerical_rank(problem: Problem, delta: Array | Matrices) -> int:
     """Singular values above 1e-7 of the largest of all weights, in the weight that has most of them; 0 for δ = 0.
 
     `Solution.rank` counts the same.
+
+    >>> import ntklora as nl
+    >>> numerical_rank(nl.matrix_factorization(np.eye(2)), np.diag([1.0, 1e-9]))
+    1
     """
     values = [np.linalg.svd(each, compute_uv=False) for each in problem.op.as_dict(delta).values()]
     largest = max(each.max(initial=0.0) for each in values)

@@ -22,6 +22,11 @@ def gaussian_problem(
     """Features `G_ij` with independent standard normal entries, `f0 = 0`, `λ = lam_ratio · λ_max`.
 
     Targets: standard normal for squared loss, fair random labels otherwise.
+
+    >>> import ntklora as nl
+    >>> problem = gaussian_problem((4, 3), num_samples=5, seed=0)
+    >>> problem.op.shapes, round(float(problem.lam / nl.lam_max(problem)), 9)
+    ({'w': (4, 3)}, 0.01)
     """
     rng = np.random.default_rng([seed, 1])
     y: np.ndarray

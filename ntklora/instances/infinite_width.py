@@ -44,6 +44,15 @@ def infinite_width_problem(
     `f0` is zero (centred outputs), or with a `key` a draw of the Gaussian process: at infinite width the outputs are
     independent of the kernel. Errors: as for `infinite_width` and `Problem`, and for unknown targets.
     Source: [derived, theory §1.1, "Infinite width"].
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> model = MLP((2, 64, 1), bias_std=0.0)
+    >>> x, y = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]]), np.array([1.0, -1.0, 1.0])
+    >>> problem = infinite_width_problem(model, x, y, targets="readout/w", loss="squared", lam=0.01)
+    >>> kernel = nl.infinite_width_ntk(model, x, targets="readout/w")
+    >>> bool(np.allclose(problem.op.gram(), kernel)), str(nl.solve(problem).status)
+    (True, 'certified')
     """
     limit = infinite_width(model, x)
     outputs, names = model.sizes[-1], limit_targets(model, targets)

@@ -22,6 +22,11 @@ def matrix_factorization(
     `Γ(0) = −MΣ`, `λ_max = ‖MΣ‖_op`.
     Errors: `ValueError` for a target that is no matrix, a covariance of another shape, not symmetric, or with a
     negative eigenvalue.
+
+    >>> import ntklora as nl
+    >>> problem = matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)
+    >>> [round(float(nl.duality_gap(problem, delta).primal), 9) for delta in (np.zeros((2, 2)), np.diag([2.0, 1.0]))]
+    [6.5, 4.0]
     """
     target = np.asarray(target, np.float64)
     if target.ndim != 2:

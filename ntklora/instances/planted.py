@@ -50,6 +50,13 @@ def plant_spurious_minimum(
     `shape` (m, n) is (r + 3, r + 4) unless given; `radius` scales `S`, drawn uniformly in radius·[1, 2].
     Errors: `ValueError` when `shape` leaves no room for `w1` and `w2`, and for counts or sizes that are not positive.
     Source: theory §2.1 [derived].
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> planted = plant_spurious_minimum(1, 2, seed=0)
+    >>> report = nl.classify_endpoint(planted.problem, planted.u, planted.v, solution=nl.solve(planted.problem))
+    >>> str(report.endpoint), bool(report.best_known < report.objective)
+    ('spurious', True)
     """
     if num_samples < 1 or excess <= 0 or lam <= 0:
         raise ValueError(f"expected num_samples >= 1, excess > 0, lam > 0; got {num_samples}, {excess}, {lam}")
@@ -123,6 +130,12 @@ def plant_tight_optimum(rank: int, *, seed: int, lam: float = 0.1, shape: tuple[
 
     `shape` (m, n) is (r + 2, r + 3) unless given. Errors: `ValueError` when it does not exceed the rank on both sides.
     Source: theory §2, tight instance [derived].
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> planted = plant_tight_optimum(2, seed=0)
+    >>> planted.problem.num_samples, nl.solve(planted.problem).rank
+    (3, 2)
     """
     m, n = shape or (rank + 2, rank + 3)
     if min(m, n) <= rank or rank < 1:

@@ -24,7 +24,12 @@ def training_loss(problem: Problem, z: Array) -> Array:
 
 
 def nuclear_norm(problem: Problem, delta: Array | Matrices) -> Array:
-    """`‖δ‖_* = Σ_l ‖δ^l‖_*`."""
+    """`‖δ‖_* = Σ_l ‖δ^l‖_*`.
+
+    >>> import ntklora as nl
+    >>> float(nuclear_norm(nl.matrix_factorization(np.eye(2)), np.diag([3.0, 4.0])))
+    7.0
+    """
     deltas = problem.op.as_dict(delta)
     return sum(namespace(d).linalg.svd(d, compute_uv=False).sum() for d in deltas.values())
 
@@ -36,7 +41,14 @@ def full_objective(problem: Problem, delta: Array | Matrices) -> Array:
 
 
 def objective(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Array:
-    """`F(u, v) = L(u vᵀ) + (λ/2)(‖u‖² + ‖v‖²) + <P, Q Qᵀ>` with `Q = [u; v]` [paper, JLR]."""
+    """`F(u, v) = L(u vᵀ) + (λ/2)(‖u‖² + ‖v‖²) + <P, Q Qᵀ>` with `Q = [u; v]` [paper, JLR].
+
+    >>> import ntklora as nl
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> root = np.diag([2.0, 1.0]) ** 0.5
+    >>> round(float(objective(problem, root, root)), 9)
+    4.0
+    """
     z = problem.f0 + problem.op.apply_factors(u, v)
     return training_loss(problem, z) + factor_penalty(problem, u, v)
 
@@ -99,7 +111,12 @@ def lowest_kkt_eigenvalue(problem: Problem, gammas: Matrices) -> float:
 
 
 def lam_max(problem: Problem) -> float:
-    """`λ_max = max_l ‖Γ^l(0)‖_op`: `δ = 0` is optimal exactly for `λ ≥ λ_max` (at `P = 0`) [paper]."""
+    """`λ_max = max_l ‖Γ^l(0)‖_op`: `δ = 0` is optimal exactly for `λ ≥ λ_max` (at `P = 0`) [paper].
+
+    >>> import ntklora as nl
+    >>> round(float(lam_max(nl.matrix_factorization(np.diag([3.0, 2.0])))), 9)
+    3.0
+    """
     host = problem.host()
     return largest_slope(host, dual_vector(host, host.f0))
 

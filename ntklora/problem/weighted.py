@@ -23,6 +23,13 @@ class Weighted(Loss):
     """`w · ℓ(z, y)` for a loss with one label per sample; targets `(N, 2)`: w ≥ 0, then the label.
 
     `of` is ℓ or its name; `heaviest` bounds the weights: smoothness and Lipschitz constant are those of ℓ times it.
+
+    >>> import ntklora as nl
+    >>> op = nl.TangentOperator.from_dense(np.ones((2, 1, 1, 1)))
+    >>> y = np.array([[1.5, 1.0], [0.5, -1.0]])
+    >>> problem = nl.Problem(op, np.zeros(2), y, Weighted("logistic", heaviest=1.5), 0.1)
+    >>> round(float(nl.lam_max(problem)), 9)  # (1/2)(1.5 · ½ − 0.5 · ½)
+    0.25
     """
 
     of: Loss = eqx.field(converter=resolve_loss)

@@ -133,6 +133,13 @@ def prove_spurious_minimum(
 
     Errors: `ValueError` for another kind of problem, factors that do not fit, a better point with more columns, or
     fewer than 53 bits. Source: theory §2.2, "Proof grade" [derived]; see the module.
+
+    >>> import ntklora as nl
+    >>> planted = nl.plant_worst_minimum(1, curvature=0.5, seed=0)
+    >>> better = planted.better_u, planted.better_v
+    >>> proof = prove_spurious_minimum(planted.problem, planted.u, planted.v, better=better)
+    >>> str(proof.verdict), proof.excess.lower > 0
+    ('proved', True)
     """
     if bits < 53:
         raise ValueError(f"bits is {bits}: float64 numbers are exact from 53 on")

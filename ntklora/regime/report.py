@@ -52,6 +52,7 @@ def ntk_regime(
     those of `make_problem`, `rank`, `key`, `initialization` those of `train_lora`. `held_out` are further examples, on
     which predictions are compared too. See `lora_departure` and `full_departure` (cheaper where one is enough: full
     fine-tuning takes an SVD of every adapted weight in each step). To compare with `f0 = 0` give `centred(f, params)`.
+    The answer has `.lora` and `.full`, a `Departure` each, and both in words as `.summary`.
     Errors: those of `make_problem` and `lora_departure`.
     Source: the regime that T1 and T2 [paper, JLR] suppose; orders in width [derived]: `theory.width_orders`.
 

@@ -44,6 +44,13 @@ def train_full(problem: Problem, *, steps: int, learning_rate: float | None = No
     The step size is `N/(smoothness · ‖A‖²_op)` unless given; gradient-flow time is learning rate × step. Runs on the
     exactly reduced problem, whose iterates are the same.
     Errors: `ValueError` for a perturbed problem, or `steps` below 0.
+
+    >>> import jax, ntklora as nl
+    >>> jax.config.update("jax_enable_x64", True)
+    >>> import numpy as np
+    >>> problem = nl.matrix_factorization(np.diag([3.0, 2.0]), lam=1.0)  # F = ½‖δ − M‖² + ‖δ‖_*
+    >>> train_full(problem, steps=20).delta.round(6).tolist()
+    [[2.0, 0.0], [0.0, 1.0]]
     """
     reduction = reduce_problem(problem)
     path = jax.device_get(descend_proximally(reduction.problem, steps=steps, learning_rate=learning_rate))
