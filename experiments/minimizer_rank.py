@@ -58,8 +58,7 @@ def run(instance: Instance) -> Row:
         lam_ratio=instance.lam_ratio,
     )
     solution = nl.solve(problem)
-    u, v = nl.reduce_rank(problem, solution.delta)
-    reduced = product(u, v)
+    reduced = nl.merge_factors(*nl.reduce_rank(problem, solution.delta))
     outputs, kept = problem.op.apply(solution.delta), problem.op.apply(reduced)
     norm = nl.nuclear_norm(problem, solution.delta)
     return {
@@ -73,11 +72,6 @@ def run(instance: Instance) -> Row:
         "output_error": float(np.abs(kept - outputs).max() / np.abs(outputs).max()),
         "norm_increase": float(nl.nuclear_norm(problem, reduced) / norm - 1.0),
     }
-
-
-def product(u, v):
-    """`δ = u vᵀ`, weight by weight."""
-    return {name: u[name] @ v[name].T for name in u} if isinstance(u, dict) else u @ v.T
 
 
 def shape(instance):

@@ -79,9 +79,7 @@ def run(instance: Instance) -> Row:
 
 
 def _reduced_rank(problem, solution) -> int:
-    u, v = nl.reduce_rank(problem, solution.delta)
-    product = {name: u[name] @ v[name].T for name in u} if isinstance(u, dict) else u @ v.T
-    return nl.numerical_rank(problem, product)
+    return nl.numerical_rank(problem, nl.merge_factors(*nl.reduce_rank(problem, solution.delta)))
 
 
 def grid(families, sizes, outputs, loss, points, seeds):

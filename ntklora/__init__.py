@@ -28,6 +28,7 @@ _HOME = {
     "objective": "ntklora.problem.objective",
     "lam_max": "ntklora.problem.objective",
     "load_problem": "ntklora.problem.files",
+    "merge_factors": "ntklora.problem.objective",
     "nuclear_norm": "ntklora.problem.objective",
     "reduce_problem": "ntklora.problem.reduction",
     "pad_columns": "ntklora.problem.padding",

@@ -21,7 +21,7 @@ from ntklora.certified.precision import require_float64
 from ntklora.certified.runs import run_newton
 from ntklora.certified.solution import Solution, solution_of, without_minimizer
 from ntklora.certified.starts import natural_deviation
-from ntklora.problem.objective import balanced_factors, dual_vector, gradient_matrices, lam_max
+from ntklora.problem.objective import balanced_factors, dual_vector, gradient_matrices, lam_max, merge_factors
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
 from ntklora.solvers.scale import scale_of
@@ -89,7 +89,7 @@ def solve_path(problem: Problem, lams: Sequence[float] | np.ndarray, *, toleranc
             answers[index] = _without_decay(at, tolerance)
         elif lam >= top:
             u, v = ({name: np.zeros((shape[side], 1)) for name, shape in host.shapes.items()} for side in (0, 1))
-            answers[index] = solution_of(at, _product(u, v), (u, v), tolerance, 0)
+            answers[index] = solution_of(at, merge_factors(u, v), (u, v), tolerance, 0)
         else:
             hard.append(index)
     if hard:
@@ -144,12 +144,10 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
         u, v = factors[place]
         if reduction is not None:
             u, v = (small.op.as_dict(x) for x in reduction.lift_factors(small.op.like(u), small.op.like(v)))
-        solutions[index] = solution_of(problem.with_lam(lams[index]), _product(u, v), (u, v), tolerance, steps[place])
+        solutions[index] = solution_of(
+            problem.with_lam(lams[index]), merge_factors(u, v), (u, v), tolerance, steps[place]
+        )
     return [solutions[index] for index in range(len(lams))]
-
-
-def _product(u: Matrices, v: Matrices) -> Matrices:
-    return {name: u[name] @ v[name].T for name in u}
 
 
 def _first(factor: Matrices) -> Matrices:

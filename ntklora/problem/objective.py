@@ -164,6 +164,18 @@ def balanced_product(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return left @ core_u, right @ core_v
 
 
+def merge_factors(u: Array | Matrices, v: Array | Matrices) -> Array | Matrices:
+    """`δ = u vᵀ`, weight by weight, in the form of the factors.
+
+    >>> merge_factors({"w": np.ones((2, 1))}, {"w": np.array([[1.0], [2.0]])})["w"].tolist()
+    [[1.0, 2.0], [1.0, 2.0]]
+    """
+    if isinstance(u, dict):
+        return {name: x @ v[name].T for name, x in u.items()}
+    assert not isinstance(v, dict)
+    return u @ v.T
+
+
 def stack(u: Array, v: Array) -> Array:
     """`Q = [u; v]`, shape `(m + n, r)`."""
     return namespace(u, v).concatenate([u, v])

@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ntklora.problem.objective import factor_penalty, nuclear_norm, training_loss
+from ntklora.problem.objective import factor_penalty, merge_factors, nuclear_norm, training_loss
 from ntklora.problem.problem import Problem
 from ntklora.solvers.proximal import shrink_singular_values
 from ntklora.tangent.delta import apply_delta
@@ -69,7 +69,7 @@ class TrueOutputs(Outputs):
 
     def of_factors(self, us: Matrices, vs: Matrices) -> Array:
         """At the product of the factors."""
-        return self({name: us[name] @ vs[name].T for name in us})
+        return self(merge_factors(us, vs))
 
 
 class Method(eqx.Module):
@@ -119,8 +119,7 @@ class FactorDescent(Method):
 
     def deltas(self, state: State) -> Matrices:
         """`u vᵀ`."""
-        us, vs = state
-        return {name: us[name] @ vs[name].T for name in us}
+        return merge_factors(*state)
 
 
 class ProximalDescent(Method):
