@@ -11,6 +11,7 @@ from ntklora.claims.claim import Outcome
 from ntklora.plotting.files import Plotted
 from ntklora.report.gallery import gallery_section
 from ntklora.report.html import link, markup, node
+from ntklora.report.setting import setting_section
 from ntklora.report.sources import Source, failures_section, sources_section
 from ntklora.report.verdicts import Verdicts, verdicts_section
 from ntklora.sweeps.profile import Profile
@@ -52,6 +53,7 @@ def page(contents: Contents) -> str:
         _opening(contents),
         node(
             "main",
+            setting_section(),
             verdicts_section(contents.verdicts),
             gallery_section(contents.plotted),
             sources_section(contents.sources),
