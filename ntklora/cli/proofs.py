@@ -7,10 +7,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ntklora.claims.claim import Label, Outcome
 from ntklora.cli.answer import Mistake
+from ntklora.cli.tables import show_table
 from ntklora.sweeps.progress import show_progress
 
 if TYPE_CHECKING:
@@ -52,26 +52,26 @@ def proofs_document(proofs: Sequence[CaseProof]) -> dict[str, Any]:
 
 def show_proofs(console: Console, proofs: Sequence[CaseProof]) -> None:
     """The table, and a sentence that counts."""
-    table = Table(*_COLUMNS, show_lines=True)
-    for each in proofs:
-        proof = each.proof
-        said = proof.verdict.value if each.as_expected else f"NOT AS EXPECTED: {proof.verdict.value}"
-        table.add_row(
-            f"{each.case.name}\nN={each.num_samples}, data {each.data}",
-            each.case.statement,
-            _place(proof),
-            _depth(proof),
-            f"{_shown(proof.objective)}\n{_shown(proof.better)}",
-            ""
-            if proof.relative_excess is None
-            else f"{_shown(proof.excess)}\n≥ {_down(proof.relative_excess.lower, 4)} F",
-            f"{said}\n{proof.message}",
-        )
-    console.print(table)
+    show_table(console, _COLUMNS, [_line(each) for each in proofs])
     instances, controls = _instances(proofs), _controls(proofs)
     console.print(
         f"proved: {sum(each.as_expected for each in instances)} of {len(instances)} spurious minima; "
         f"{sum(each.as_expected for each in controls)} of {len(controls)} controls stopped where they must"
+    )
+
+
+def _line(each: CaseProof) -> tuple[str, ...]:
+    proof = each.proof
+    said = proof.verdict.value if each.as_expected else f"NOT AS EXPECTED: {proof.verdict.value}"
+    excess = proof.relative_excess
+    return (
+        f"{each.case.name}\nN={each.num_samples}, data {each.data}",
+        each.case.statement,
+        _place(proof),
+        _depth(proof),
+        f"{_shown(proof.objective)}\n{_shown(proof.better)}",
+        "" if excess is None else f"{_shown(proof.excess)}\n≥ {_down(excess.lower, 4)} F",
+        f"{said}\n{proof.message}",
     )
 
 

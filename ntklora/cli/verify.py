@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ntklora.claims.claim import Claim, Numbers
 from ntklora.claims.experiment import claims_experiment, results_of
@@ -18,6 +17,7 @@ from ntklora.cli.answer import NOT_SHOWN, OK, Answer, Mistake
 from ntklora.cli.commands import Verify
 from ntklora.cli.proofs import proof_outcomes, proofs_document, run_proofs, show_proofs
 from ntklora.cli.results import processes, said_in_a_line
+from ntklora.cli.tables import plain_console, show_table
 from ntklora.sweeps.agenda import Order
 from ntklora.sweeps.chunk import plan_groups
 from ntklora.sweeps.experiment import CellStatus, Row
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ntklora.proof.cases import CaseProof
 
 _COLUMNS = ("id", "statement", "source", "predicted", "measured", "margin", "verdict", "controls")
-_WIDE = 170  # characters of the table where there is no terminal to ask
 
 
 def run(options: Verify) -> Answer:
@@ -99,23 +98,16 @@ def record(result: ClaimResult) -> dict[str, Any]:
 
 
 def _show_statements(claims: Sequence[Claim]) -> None:
-    table = Table("id", "statement", "source", show_lines=True)
-    for claim in claims:
-        table.add_row(claim.id, claim.statement, _source(claim))
-    _console().print(table)
+    rows = [(claim.id, claim.statement, _source(claim)) for claim in claims]
+    show_table(plain_console(), ("id", "statement", "source"), rows)
 
 
 def _source(claim: Claim) -> str:
     return f"{claim.source} ({claim.label})"
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDE)
-
-
 def _show_all(results: Sequence[ClaimResult], proofs: Sequence[CaseProof]) -> None:
-    console = _console()
+    console = plain_console()
     if proofs:
         show_proofs(console, proofs)
     if results:
@@ -123,26 +115,25 @@ def _show_all(results: Sequence[ClaimResult], proofs: Sequence[CaseProof]) -> No
 
 
 def _show(console: Console, results: Sequence[ClaimResult]) -> None:
-    table = Table(*_COLUMNS, show_lines=True)
-    for result in results:
-        claim = result.claim
-        margin = "" if result.margin is None else f"{result.margin:.3g}"
-        verdict = f"{result.outcome}\n{result.reason}" if result.reason else str(result.outcome)
-        table.add_row(
-            claim.id,
-            claim.statement,
-            _source(claim),
-            numbers(result.predicted),
-            numbers(result.measured),
-            margin,
-            verdict,
-            "\n".join(
-                f"{'ok' if each.as_expected else 'NOT AS EXPECTED'}: {each.name}: {each.outcome}"
-                for each in result.controls
-            ),
-        )
-    console.print(table)
+    show_table(console, _COLUMNS, [_line(result) for result in results])
     console.print(f"{worst_outcome(results)}: {len(results)} claims")
+
+
+def _line(result: ClaimResult) -> tuple[str, ...]:
+    claim = result.claim
+    controls = [
+        f"{'ok' if each.as_expected else 'NOT AS EXPECTED'}: {each.name}: {each.outcome}" for each in result.controls
+    ]
+    return (
+        claim.id,
+        claim.statement,
+        _source(claim),
+        numbers(result.predicted),
+        numbers(result.measured),
+        "" if result.margin is None else f"{result.margin:.3g}",
+        f"{result.outcome}\n{result.reason}" if result.reason else str(result.outcome),
+        "\n".join(controls),
+    )
 
 
 def numbers(value: Numbers) -> str:

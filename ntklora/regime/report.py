@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ntklora.adapters.initializations import Initialization
@@ -78,6 +79,13 @@ def ntk_regime(
 
 
 def _said(name: str, path: Departure) -> str:
+    finite = np.isfinite(path.objective) & np.isfinite(path.linearized_objective)
+    if not finite.all():
+        which = "the true network" if np.isfinite(path.linearized_objective).all() else "the linearized network"
+        return (
+            f"{name}: {which} has diverged by step {path.steps[np.argmin(finite)]} with the learning rate "
+            f"{path.learning_rate:.3g}: give a smaller learning_rate."
+        )
     held_out = "" if path.held_out_distance is None else f" (held-out: {path.held_out_distance[-1]:.2%})"
     return (
         f"{name}, {path.steps[-1]} steps, time {path.time[-1]:.3g}: objective {path.objective[0]:.4g} to "

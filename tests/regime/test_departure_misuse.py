@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import ntklora as nl
+from ntklora.regime.report import NtkRegime
 from tests.regime.networks import KEY, NETWORKS, X, linear, problem_of, regime_of
 
 CASE = linear()
@@ -59,3 +60,13 @@ def test_the_summary_has_the_last_numbers_of_both_methods():
         assert f"differ by {path.output_distance[-1]:.2%}" in said
         assert f"held-out: {path.held_out_distance[-1]:.2%}" in said
         assert f"kernel by {path.kernel_drift[-1]:.2%}" in said
+
+
+def test_a_network_that_diverged_is_said_to_have():
+    answer = regime_of(NETWORKS["house"]())
+    blown = np.array([1.0, 2.0, np.inf, np.nan])
+    said = NtkRegime(answer.lora._replace(objective=blown), answer.full._replace(linearized_objective=blown)).summary
+    lora, full = said.splitlines()
+    assert lora.startswith("LoRA: the true network has diverged by step 8 with the learning rate")
+    assert full.startswith("full fine-tuning: the linearized network has diverged by step 8")
+    assert "nan" not in said
