@@ -113,7 +113,7 @@ NETWORKS = tuple(f"{network}{labels}" for network in ("mlp", "cnn", "transformer
 
 experiment = Experiment(
     name="landscape",
-    version=8,
+    version=9,
     question="At which ranks, for how many data, does LoRA have spurious local minima?",
     parameters=Survey,
     columns=COLUMNS,

@@ -84,7 +84,7 @@ NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_rando
 
 experiment = Experiment(
     name="minimizer_rank",
-    version=5,
+    version=6,
     question="What rank does the optimum have, against the bound r(r+1)/2 <= KN?",
     parameters=Instance,
     columns=COLUMNS,

@@ -173,7 +173,7 @@ AROUND = (-6, -4, -2, -1, 0, 1, 2)
 
 experiment = Experiment(
     name="phase_diagram",
-    version=4,
+    version=5,
     question="At which rank does the typical landscape turn, and how does that rank grow with the number of data?",
     parameters=Survey,
     columns=COLUMNS,

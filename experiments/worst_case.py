@@ -116,7 +116,7 @@ def shape(planting):
 
 experiment = Experiment(
     name="worst_case",
-    version=4,
+    version=5,
     question="How much excess, with how much curvature, can a strict spurious minimum have?",
     parameters=Planting,
     columns=COLUMNS,

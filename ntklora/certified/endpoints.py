@@ -7,6 +7,7 @@ again. What the ends *are* is for `classify_endpoint` to say.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,14 +87,14 @@ def find_endpoints(
         u, v = given_starts(host, rank, *initial)
         if reduction is not None:
             u, v = (small.op.as_dict(x) for x in reduction.restrict_factors(u, v))
-    ends = _descend(small, u, v)
+    ends = _descend(small, u, v, host.shapes)
     if reduction is None:
         return ends._replace(u=host.op.like(ends.u), v=host.op.like(ends.v))
     u, v = reduction.lift_factors(ends.u, ends.v)
     return ends._replace(u=u, v=v)
 
 
-def _descend(problem: Problem, u: Matrices, v: Matrices) -> Endpoints:
+def _descend(problem: Problem, u: Matrices, v: Matrices, full: Mapping[str, tuple[int, int]]) -> Endpoints:
     """Newton from all starts; then, as long as some end at a saddle, from the points below it."""
     starts = len(next(iter(u.values())))
     slope = float(scale_of(problem).slope(problem.lam))
@@ -101,7 +102,7 @@ def _descend(problem: Problem, u: Matrices, v: Matrices) -> Endpoints:
     waiting = np.arange(starts)
     while len(waiting):
         queue_u, queue_v = ({k: x[waiting] for k, x in factor.items()} for factor in (u, v))
-        ends = run_newton(problem, np.full(len(waiting), float(problem.lam)), queue_u, queue_v)
+        ends = run_newton(problem, np.full(len(waiting), float(problem.lam)), queue_u, queue_v, full=full)
         known.objective[waiting] = ends.objective
         known.gradient_norm[waiting] = ends.gradient_norm
         known.converged[waiting] = ends.converged

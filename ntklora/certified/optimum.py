@@ -9,7 +9,7 @@ gap, which knows nothing of either, is small.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -130,11 +130,14 @@ def _with_decay(problem: Problem, lams: list[float], tolerance: float) -> list[S
     while places:
         rows = [lams[order[place]] for place in places]
         ends = run_newton(
-            small, rows, *({k: np.stack([x[side][k] for x in known]) for k in fresh[0]} for side in (0, 1))
+            small,
+            rows,
+            *({k: np.stack([x[side][k] for x in known]) for k in fresh[0]} for side in (0, 1)),
+            full=problem.shapes,
         )
         for row, place in enumerate(places):
             end = ({k: x[row] for k, x in ends.u.items()}, {k: x[row] for k, x in ends.v.items()})
-            u, v, more = _climb(small.with_lam(rows[row]), *end, fresh, tolerance)
+            u, v, more = _climb(small.with_lam(rows[row]), *end, fresh, tolerance, problem.shapes)
             factors[place], steps[place] = (u, v), int(ends.num_steps[row]) + more
         stride //= 2
         places = list(range(stride, len(lams), 2 * stride)) if stride else []
@@ -174,7 +177,12 @@ def _same_columns(starts: list[tuple[Matrices, Matrices]]) -> list[tuple[Matrice
 
 
 def _climb(
-    problem: Problem, u: Matrices, v: Matrices, fresh: tuple[Matrices, Matrices], tolerance: float
+    problem: Problem,
+    u: Matrices,
+    v: Matrices,
+    fresh: tuple[Matrices, Matrices],
+    tolerance: float,
+    full: Mapping[str, tuple[int, int]],
 ) -> tuple[Matrices, Matrices, int]:
     """Lift the rank and descend again until the gap at `(u, v)` is below `tolerance`; the best point met.
 
@@ -192,7 +200,7 @@ def _climb(
         narrow = any(u[k].shape[1] < x.shape[1] for k, x in fresh[0].items())
         u, v = _stirred(_same_columns([(u, v), fresh])[0], fresh) if narrow else lift_rank(problem, u, v)
         single_u, single_v = ({k: x[None] for k, x in factor.items()} for factor in (u, v))
-        end = run_newton(problem, [problem.lam], single_u, single_v)
+        end = run_newton(problem, [problem.lam], single_u, single_v, full=full)
         u, v = ({k: x[0] for k, x in factor.items()} for factor in (end.u, end.v))
         num_steps += int(end.num_steps[0])
     return best_u, best_v, num_steps

@@ -11,9 +11,10 @@ start ends does not depend on which.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import prod
 from typing import Any
 
 import equinox as eqx
@@ -38,6 +39,9 @@ _LONG = 2**18
 # A step of 4 samples takes 60 µs on 32×32 features and 18 on 4×4, one of 16 samples 91 and (8×8) 28: what a compilation
 # of 1.3 s takes is won back by not so much as 40,000 steps.
 _SAMPLES, _SIDES = 16, 8
+# Entries of a weight up to which its reduced forms share one program, of its own size: 8×72 with 4 samples takes 36 µs
+# a step, reduced to 8×32 about 25.
+_SMALL = 2**10
 # Rows of a step's linear system from which on it is that system which takes the time.
 _LARGE = 256
 # Features are multiplied whole up to this many times the entries of their factors.
@@ -46,10 +50,15 @@ _WHOLE = 2
 _QUEUE, _WIDE_QUEUE = 64, 256
 
 
-def run_newton(problem: Problem, lams: Array, u: Matrices, v: Matrices) -> Ends:
-    """From the starts `u (S, m, r)`, `v (S, n, r)` by weight, start `i` at the weight decay `lams[i]`; on the host."""
+def run_newton(
+    problem: Problem, lams: Array, u: Matrices, v: Matrices, *, full: Mapping[str, tuple[int, int]] | None = None
+) -> Ends:
+    """From the starts `u (S, m, r)`, `v (S, n, r)` by weight, start `i` at the weight decay `lams[i]`; on the host.
+
+    `full`: the shapes of the weights before they were reduced, if they were.
+    """
     starts, count = len(lams), problem.num_samples
-    problem = _roomy(_whole_where_small(problem))
+    problem = _roomy(_whole_where_small(problem), full or problem.shapes)
     unit = count / problem.num_samples  # of the objective
     minimize: Callable[..., Ends]
     device = float64_device()
@@ -114,12 +123,16 @@ def _whole_where_small(problem: Problem) -> Problem:
     return eqx.tree_at(lambda p: p.op.blocks, problem, blocks)
 
 
-def _roomy(problem: Problem) -> Problem:
-    """The problem with room for neighbouring sizes where its steps are short: `F' = (N/N') F`."""
+def _roomy(problem: Problem, full: Mapping[str, tuple[int, int]]) -> Problem:
+    """The problem with room for neighbouring sizes where its steps are short: `F' = (N/N') F`.
+
+    A small weight gets its `full` shape back, which does not depend on how many samples it was reduced to.
+    """
     samples = _up_to(problem.num_samples, _SAMPLES)
     if problem.loss.idle_samples(1, problem.num_outputs) is None or samples * problem.num_outputs > _LARGE:
         samples = problem.num_samples
-    shapes = {name: (_up_to(m, _SIDES), _up_to(n, _SIDES)) for name, (m, n) in problem.shapes.items()}
+    wanted = {name: full[name] if prod(full[name]) <= _SMALL else shape for name, shape in problem.shapes.items()}
+    shapes = {name: (_up_to(m, _SIDES), _up_to(n, _SIDES)) for name, (m, n) in wanted.items()}
     entries = sum(leaf.size for leaf in jax.tree.leaves(problem.op))
     return problem if entries >= _LONG else with_room(problem, samples, shapes)
 

@@ -28,7 +28,7 @@ Array = Any
 Model = MLP | CNN | Transformer
 
 # Examples of one program: these networks compile for 0.3 to 1.3 s, and take milliseconds for so many.
-_EXAMPLES = 32
+_EXAMPLES = 64
 
 # Confusable digits first: tasks of few classes then need more than one direction.
 _CLASSES = (3, 8, 5, 9, 1, 7, 2, 6, 0, 4)

@@ -18,7 +18,7 @@ def test_ends_do_not_depend_on_the_room(loss, perturbed, monkeypatch):
     u, v = gaussian_starts(problem, 2, jax.random.key(0), 6, None)
     lams = np.full(6, float(problem.lam))
     roomy = run_newton(problem, lams, u, v)
-    monkeypatch.setattr(runs, "_roomy", lambda problem: problem)
+    monkeypatch.setattr(runs, "_roomy", lambda problem, full: problem)
     own = run_newton(problem, lams, u, v)
     assert own.converged.all()
     assert roomy.converged.all()
@@ -40,11 +40,18 @@ def test_neighbouring_sizes_share_a_program():
     assert minimize_each._cache_size() - before <= 1
 
 
+def test_reduced_forms_of_a_small_weight_share_a_program():
+    before = minimize_each._cache_size()
+    for num_samples in (2, 3, 7):  # reduced to 4×8, 4×12, 4×28
+        assert nl.solve(nl.gaussian_problem((4, 72), num_samples=num_samples, seed=0)).success
+    assert minimize_each._cache_size() - before <= 1
+
+
 def test_long_steps_get_no_room(monkeypatch):
     problem = random_problem(0, samples=6, shapes=((6, 5),)).host()
-    assert runs._roomy(problem).num_samples == 16
+    assert runs._roomy(problem, problem.shapes).num_samples == 16
     monkeypatch.setattr(runs, "_LARGE", 8)
-    assert runs._roomy(problem).num_samples == 6
-    assert set(runs._roomy(problem).shapes.values()) == {(8, 8)}
+    assert runs._roomy(problem, problem.shapes).num_samples == 6
+    assert set(runs._roomy(problem, problem.shapes).shapes.values()) == {(8, 8)}
     monkeypatch.setattr(runs, "_LONG", 8)
-    assert runs._roomy(problem) is problem
+    assert runs._roomy(problem, problem.shapes) is problem
