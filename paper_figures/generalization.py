@@ -214,7 +214,7 @@ def _risks(axes: Axes, full: Table, lora: Table) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("samples $N$")
-    axes.set_ylabel("excess risk, and T3's bound")
+    axes.set_ylabel("excess risk; T3's bound [reconstructed]")
     axes.legend(fontsize=SMALLEST, loc="lower left", ncols=1)
 
 

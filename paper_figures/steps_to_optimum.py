@@ -257,7 +257,7 @@ def _legend(drawing: Drawing, looks: Sequence[Look], names: Sequence[str]) -> No
     levels += [
         Line2D([], [], color=GREY, linestyle=FULL["full"], label="full fine-tuning"),
         Line2D([], [], color=GREY, linestyle=FULL["accelerated"], label="the same, accelerated"),
-        Line2D([], [], color=INK, linestyle=GUARANTEE, linewidth=0.6, label="$r(r+1)/2 > KN$ (T2)"),
+        Line2D([], [], color=INK, linestyle=GUARANTEE, linewidth=0.6, label="$r(r+1)/2 > KN$, T2 [paper]"),
         Line2D([], [], color=INK, marker="^", markerfacecolor="white", linestyle="", label="median cut off"),
     ]
     settings = [
