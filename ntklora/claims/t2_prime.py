@@ -57,6 +57,7 @@ _SETTINGS = {
         *(setting._replace(num_samples=2 * setting.num_samples, repeated=False) for setting in _DEFAULT),
     ),
 }
+_SILENT = 0.5  # of the landscapes, at least, on which T2 is silent
 _DRAWS = {Profile.smoke: 1, Profile.default: 2, Profile.full: 20}
 
 
@@ -103,7 +104,10 @@ def _check(profile: Profile) -> Evidence:
     if not isinstance(evidence.measured, dict):
         return evidence
     silent = sum(not each.in_range for each in (*random, *around)) / (len(random) + len(around))
-    return evidence._replace(measured={**evidence.measured, "share_where_T2_is_silent": silent})
+    evidence = evidence._replace(measured={**evidence.measured, "share_where_T2_is_silent": silent})
+    # Where T2 speaks too, the claim would say nothing of its own.
+    untested = evidence.outcome is Outcome.consistent and silent < _SILENT
+    return evidence._replace(outcome=Outcome.inconclusive) if untested else evidence
 
 
 def _valley_along_identity(profile: Profile) -> Evidence:

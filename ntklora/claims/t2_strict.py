@@ -125,10 +125,11 @@ def judge_trained(instances: Sequence[Planted]) -> Evidence:
 
 
 def none_strict(verdicts: Sequence[Endpoint]) -> Evidence:
-    """No endpoint where the boundary forbids it is strict and above the optimum."""
+    """No endpoint where the boundary forbids it is strict and above the optimum; inconclusive without endpoints."""
     strict = sum(verdict in (Endpoint.spurious, Endpoint.rank_limited) for verdict in verdicts)
     unfinished = sum(verdict in (Endpoint.unconverged, Endpoint.inconclusive) for verdict in verdicts)
-    outcome = Outcome.refuted if strict else Outcome.inconclusive if unfinished else Outcome.consistent
+    unsettled = unfinished > 0 or not verdicts
+    outcome = Outcome.refuted if strict else Outcome.inconclusive if unsettled else Outcome.consistent
     measured = {"strict_endpoints_below": float(strict), "endpoints_below": float(len(verdicts))}
     return Evidence(outcome, {"strict_endpoints_below": 0.0}, measured, -float(strict))
 
