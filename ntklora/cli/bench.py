@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-from rich.console import Console
 from rich.table import Table
 
 from ntklora.bench.jobs import JOBS, matmul_rates
 from ntklora.bench.record import Record
 from ntklora.cli.answer import INTERRUPTED, OK, PARTIAL, Answer, Mistake
 from ntklora.cli.commands import Bench
+from ntklora.cli.tables import plain_console
 from ntklora.sweeps.catalogue import named
 from ntklora.sweeps.failure import describe_failure
 from ntklora.sweeps.progress import show_progress
@@ -63,8 +63,7 @@ def run(options: Bench) -> Answer:
 
 
 def _show(records: Sequence[Record], rates: Mapping[str, float], failed: Mapping[str, str]) -> None:
-    console = Console()
-    console = console if console.is_terminal else Console(width=_WIDE)
+    console = plain_console(_WIDE)
     table = Table(*_COLUMNS)
     for record in records:
         table.add_row(

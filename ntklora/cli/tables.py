@@ -11,10 +11,10 @@ _WIDE = 170  # characters of a table where there is no terminal to ask
 _ROOM = 15  # characters that a column needs to be read
 
 
-def plain_console() -> Console:
-    """Where tables go. Text is text: a label such as [derived] is no markup."""
+def plain_console(wide: int = _WIDE) -> Console:
+    """Where tables go, `wide` unless a terminal says its width. Text is text: a label such as [derived] is no markup."""
     plain = Console(markup=False, highlight=False, emoji=False)
-    return plain if plain.is_terminal else Console(width=_WIDE, markup=False, highlight=False, emoji=False)
+    return plain if plain.is_terminal else Console(width=wide, markup=False, highlight=False, emoji=False)
 
 
 def show_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

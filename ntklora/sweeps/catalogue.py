@@ -41,10 +41,11 @@ def reference_of(name: str) -> str:
 
 
 def named(known: dict[str, Any], name: str, what: str) -> Any:
-    """`known[name]`; an unknown name is a ValueError that says the nearest."""
+    """`known[name]`; an unknown name is a ValueError that says the nearest, and all."""
     if name not in known:
         near = get_close_matches(name, list(known), n=1, cutoff=0.0)
-        raise ValueError(f"unknown {what} {name!r}" + (f": did you mean {near[0]!r}?" if near else ": there is none"))
+        mend = f"did you mean {near[0]!r}? All: {', '.join(known)}" if near else "there is none"
+        raise ValueError(f"unknown {what} {name!r}: {mend}")
     return known[name]
 
 
