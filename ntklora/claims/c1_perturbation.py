@@ -102,8 +102,8 @@ _STATEMENT = Statement(lambda surveyed: surveyed.in_range, _judge)
 
 claim = Claim(
     id="C1",
-    statement="Any second-order stationary point of F_P with r(r+1)/2 > KN has F(u, v) <= min F + 2 |P|_op |delta*|_*; "
-    "sharper [derived]: F(u, v) - min F <= <P, X* - QQ^T>.",
+    statement="Any second-order stationary point of F_P with r(r+1)/2 > KN has F(u, v) ≤ min F + 2‖P‖_op ‖δ*‖_*; "
+    "sharper [derived]: F(u, v) − min F ≤ <P, X* − QQᵀ>.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; proof and sharper form derived",
     label=Label.paper,
     version=4,

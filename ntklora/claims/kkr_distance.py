@@ -114,10 +114,10 @@ def _rank(profile: Profile) -> Evidence:
 claims = (
     Claim(
         id="KKR-distance",
-        statement="With alpha > 0 and beta as in KKR, lambda > 0, r >= r*: at a second-order stationary point "
-        "X = U Sigma V^T of LoRA, with B = (I - UU^T) X* (I - VV^T), "
-        "2 sigma_{r*}(X) |B|_* + sum_{i > r*} sigma_i(X)^2 <= |X - X*|^2 <= (beta/alpha) sigma_r(X) |B|_*.",
-        source="derived, for every r* <= r; it implies KKR; theory 2.4",
+        statement="With α > 0 and β as in KKR, λ > 0, r ≥ r*: at a second-order stationary point X = U Σ Vᵀ of LoRA, "
+        "with B = (I − UUᵀ) X* (I − VVᵀ), "
+        "2σ_{r*}(X)‖B‖_* + Σ_{i > r*} σ_i(X)² ≤ ‖X − X*‖² ≤ (β/α) σ_r(X)‖B‖_*.",
+        source="derived, for every r* ≤ r; it implies KKR; theory 2.4",
         label=Label.derived,
         version=1,
         check=_distance,
@@ -141,8 +141,8 @@ claims = (
     ),
     Claim(
         id="KKR-rank",
-        statement="With alpha > 0 and beta as in KKR and lambda > 0: if r > (beta/(2 alpha))^2 r* and r >= r*, every "
-        "second-order stationary point of LoRA is global.",
+        statement="With α > 0 and β as in KKR and λ > 0: if r > (β/(2α))² r* and r ≥ r*, every second-order stationary "
+        "point of LoRA is global.",
         source="derived, from the proof of KKR-distance; theory 2.4",
         label=Label.derived,
         version=2,

@@ -135,9 +135,9 @@ _SOURCE = "Kim, Kim, Ryu, ICML 2025, arXiv 2502.09376"
 claims = (
     Claim(
         id="KKR",
-        statement="With restricted convexity alpha > 0 (over differences of rank r + r*) and smoothness beta, "
-        "lambda > 0, r >= r*: every second-order stationary point of LoRA is global, or has rank exactly r with "
-        "sigma_r >= (2 alpha/beta) sigma_{r*}; with 2 alpha > beta every one is global.",
+        statement="With restricted convexity α > 0 (over differences of rank r + r*) and smoothness β, λ > 0, r ≥ r*: "
+        "every second-order stationary point of LoRA is global, or has rank exactly r with σ_r ≥ (2α/β) σ_{r*}; with "
+        "2α > β every one is global.",
         source=f"{_SOURCE}; constants re-derived for every r*",
         label=Label.paper,
         version=1,
@@ -165,8 +165,8 @@ claims = (
     ),
     Claim(
         id="KKR-identity",
-        statement="At a second-order stationary point X = U Sigma V^T of rank-r LoRA the gradient of L is "
-        "-lambda U V^T + S with S orthogonal to U and V and |S|_op <= lambda + beta sigma_r(X).",
+        statement="At a second-order stationary point X = U Σ Vᵀ of rank-r LoRA the gradient of L is −λ U Vᵀ + S with "
+        "S orthogonal to U and V and ‖S‖_op ≤ λ + β σ_r(X).",
         source="derived; theory 2.4",
         label=Label.derived,
         version=1,

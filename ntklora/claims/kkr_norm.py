@@ -79,7 +79,7 @@ def _norm(profile: Profile) -> Evidence:
 
 claim = Claim(
     id="KKR-norm",
-    statement="For a loss that is nowhere negative, every X with F(X) <= F(0) has |X|_* <= L(0)/lambda.",
+    statement="For a loss that is nowhere negative, every X with F(X) ≤ F(0) has ‖X‖_* ≤ L(0)/λ.",
     source="derived; theory 2.4",
     label=Label.derived,
     version=1,

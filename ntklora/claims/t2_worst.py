@@ -161,9 +161,9 @@ def _of_half_the_sharpness(curvature: float) -> float:
 
 claim = Claim(
     id="T2-worst",
-    statement="Squared loss, lambda > 0, P = 0, d < r(r+3)/2 + r^2: at a stationary point of full rank, strict modulo "
-    "gauge, with kappa its least curvature over the largest and E its excess over F, E <= B(kappa) = "
-    "q (1 + q kappa/2)/(1 + kappa/2), q = (2 - 2 kappa)/(2 - kappa); attained at d = r(r+3)/2 for every r and kappa",
+    statement="Squared loss, λ > 0, P = 0, d < r(r+3)/2 + r²: at a stationary point of full rank, strict modulo gauge, "
+    "with κ its least curvature over the largest and E its excess over F, E ≤ B(κ) = q (1 + qκ/2)/(1 + κ/2), "
+    "q = (2 − 2κ)/(2 − κ); attained at d = r(r+3)/2 for every r and κ.",
     source="derived; theory.worst_case",
     label=Label.derived,
     version=1,

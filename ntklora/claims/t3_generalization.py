@@ -157,9 +157,9 @@ def _heavy(profile: Profile) -> Evidence:
 
 claim = Claim(
     id="T3",
-    statement="For a convex G-Lipschitz loss, features of norm at most R, lambda = kappa c with kappa > 1 and "
-    "c = (G R/sqrt N)(2 + sqrt(2 log 1/eta)) (for K > 1 the last factor is sqrt 2 sqrt K (2 + sqrt(log 1/eta))): with "
-    "probability 1 - eta, risk(delta) - risk(delta_true) <= (kappa+1)/(kappa-1) lambda |delta_true|_*.",
+    statement="For a convex G-Lipschitz loss, features of norm at most R, λ = κc with κ > 1 and "
+    "c = (GR/√N)(2 + √(2 log 1/η)) (for K > 1 the last factor is √(2K) (2 + √(log 1/η))): with probability 1 − η, "
+    "risk(δ) − risk(δ_true) ≤ (κ+1)/(κ−1) λ‖δ_true‖_*.",
     source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867, has a bound of this kind; constants derived; theory 2.3",
     label=Label.reconstructed,
     version=3,

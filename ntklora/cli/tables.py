@@ -12,7 +12,7 @@ _ROOM = 15  # characters that a column needs to be read
 
 
 def plain_console(wide: int = _WIDE) -> Console:
-    """Where tables go, `wide` unless a terminal says its width. Text is text: a label such as [derived] is no markup."""
+    """Where tables go, `wide` without a terminal. Text is text: a label such as [derived] is no markup."""
     plain = Console(markup=False, highlight=False, emoji=False)
     return plain if plain.is_terminal else Console(width=wide, markup=False, highlight=False, emoji=False)
 
