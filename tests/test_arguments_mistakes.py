@@ -29,6 +29,7 @@ MISTAKES = {
     "no rank": (lambda: nl.survey_landscape(PROBLEM, None, KEY), "rank must be .*, got None"),
     "half a step": (lambda: nl.train_full(PROBLEM, steps=0.5), "steps must be a whole number >= 0, got 0.5"),
     "half a step to the end": (lambda: nl.train_to_end(PROBLEM, U, V, steps=0.5), "steps must be .* got 0.5"),
+    "half a step of preheating": (lambda: nl.HRP(4, steps=0.5), "steps must be .* got 0.5"),
     "an optimizer's name": (lambda: nl.train_lora(PROBLEM, 2, KEY, steps=1, optimizer="adam"), "optax.*'adam'"),
     "a step uphill": (lambda: nl.train_lora(PROBLEM, 2, KEY, steps=1, learning_rate=-0.1), "learning_rate must be"),
     "no batch": (

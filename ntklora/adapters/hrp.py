@@ -31,6 +31,7 @@ from ntklora.adapters.initializations import (
     precision,
 )
 from ntklora.adapters.training import Path, Trained, train_to_end
+from ntklora.arguments import whole_number
 from ntklora.problem.problem import Problem
 
 Matrices = dict[str, Any]
@@ -50,7 +51,8 @@ class HRP(Initialization):
     `preheat_rank` is R, `steps` is T. `trained` says what the preheat trains: `left` (asymmetric, the default), `both`
     (classic), or `right` (the mirror image: A = 0 and B_p random). `random` draws the other factor. `start` says what
     the main stage takes over, `norm` is the length c of the columns of A0 (or B0), `scale` is the s of s·BAᵀ.
-    `learning_rate` None is the default of `train_factors`.
+    `learning_rate` None is the default of `train_factors`. One compilation serves every T, and with a `Padded` draw
+    every rank up to its R columns.
 
     The defaults (asymmetric, Kaiming's A_p, right directions, c = 1/√3 so that ‖A0‖² is what Kaiming's draw has on
     average) are choices of this project: the paper's own were not at hand.
@@ -64,6 +66,10 @@ class HRP(Initialization):
     random: ZeroLeft = Kaiming()
     norm: float = KAIMING_NORM
     scale: float = 1.0
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.steps, jax.Array):
+            whole_number("steps", self.steps, 0)
 
     def __call__(self, problem: Problem, rank: int, key: PRNGKeyArray) -> tuple[Matrices, Matrices]:
         """Preheat, decompose, and start the main stage from what was learnt."""

@@ -21,7 +21,7 @@ def _check(profile: Profile, *, preheat: Trained = Trained.left, steps: int = 10
     """Draw by draw: left frozen is no worse than right frozen; the same for a flat spectrum."""
     if preheat is Trained.both:
         return INAPPLICABLE
-    draws = LANES if profile is Profile.smoke else 5 * LANES
+    draws = LANES if profile is Profile.smoke else 2 * LANES
     left, right = (_simulate(_DECAYING, start, draws, preheat, steps) for start in (Start.left, Start.right))
     left_flat, right_flat = (_simulate(_FLAT, start, draws, preheat, steps) for start in (Start.left, Start.right))
     return evidence(
