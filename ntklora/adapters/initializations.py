@@ -1,6 +1,6 @@
 """Initializations of the factors: frozen values with one signature, `initialization(problem, rank, key) -> (u, v)`.
 
-u = B (m, r) and v = Aᵀ (n, r) of theory 3.1; the factors come as dicts by the weight's name, in the precision of the
+u = B (m, r) and v = Aᵀ (n, r); the factors come as dicts by the weight's name, in the precision of the
 problem. What an initialization needs beyond the shapes, it carries (a target, a spectrum) or reads from the problem
 (a gradient). Batch it with `jax.vmap` over keys.
 """
