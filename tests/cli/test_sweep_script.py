@@ -95,7 +95,15 @@ def test_slurms_notice_interrupts_the_run_which_keeps_what_is_done(cluster, caps
     folder, env = cluster
     path = script(capsys, folder, "--array", 1, "--set", "pause=0.25")
     env["SLURM_ARRAY_TASK_ID"] = "1"
-    job = subprocess.Popen(["bash", path], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What runs these tests in the background may have told them to ignore interrupts, and bash cannot unlearn that.
+    job = subprocess.Popen(
+        ["bash", path],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for _ in range(600):
         if list((folder / "out" / "shards").glob("*.parquet")):
             break
