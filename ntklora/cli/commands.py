@@ -58,7 +58,7 @@ class Reproduce:
     """Compute what is missing of every experiment and claim, draw every figure, write report.html."""
 
     profile: Profile = Profile.default
-    """How much work: smoke (2 minutes), default (5 minutes), full (hours; Ctrl-C keeps what is done)."""
+    """How much work: smoke (1 minute), default (6 minutes), full (hours; Ctrl-C keeps what is done)."""
     out: Results = None
     """Folder of the results; results/<profile> when not given."""
     force: bool = False
