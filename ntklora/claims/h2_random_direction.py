@@ -22,7 +22,8 @@ from ntklora.claims._factorization import LANES, Tilted, instance, is_rotation_i
 from ntklora.claims.claim import INAPPLICABLE, Claim, Control, Evidence, Label, Outcome, Profile
 from ntklora.theory import hrp
 
-_SHAPE = (12, 12)
+# Not square, so that r/b and r/a are told apart; b equal singular values need a ≥ b.
+_SHAPE, _FLAT_SHAPE = (8, 12), (12, 12)
 _SPECTRA = {"slow": np.arange(1.0, 9.0) ** -0.25, "fast": np.arange(1.0, 9.0) ** -0.5}
 _FLAT = np.ones(12)  # as many equal values as columns
 # The limit depends on the span of A alone, so the draws that are trained in ten steps (orthonormal columns: each leaves
@@ -83,7 +84,7 @@ def _simulate(
 def _flat() -> Finding:
     """All b singular values equal: no variance, every draw is the Eckart–Young value."""
     rank = 3
-    draws = train_draws(instance(_SHAPE, _FLAT, seed=2), rank, LANES, 3, initialization=Orthonormal(), steps=10)
+    draws = train_draws(instance(_FLAT_SHAPE, _FLAT, seed=2), rank, LANES, 3, initialization=Orthonormal(), steps=10)
     predicted = hrp.eckart_young(_FLAT, rank)
     return compare_values("each draw, flat spectrum, r = 3", draws.loss, predicted, 1e-9, excess=draws.excess)
 
@@ -132,7 +133,7 @@ claim = Claim(
     "spectrum, with variance r(b-r)/(2b(b-1)(b+2)) (sum sigma^4 - |M|^4/b); all equal iff the spectrum is flat",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
-    version=3,
+    version=4,
     check=_check,
     controls=(
         Control("A leans towards M's leading directions", Outcome.refuted, _directed),

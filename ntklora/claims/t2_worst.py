@@ -81,7 +81,8 @@ def judge_excess(
         return Evidence(Outcome.inconclusive, None, None, None)
     above = (_none_above(name, group, bound) for name, group in groups.items())
     reached = (_reached(rank, group, bound) for rank, group in attained.items())
-    return evidence([*filter(None, above), *reached])
+    findings = [*filter(None, above), *reached]
+    return evidence(findings) if findings else Evidence(Outcome.inconclusive, None, None, None)
 
 
 def _none_above(name: str, points: Sequence[_Point], bound: Bound) -> Finding | None:
