@@ -38,6 +38,9 @@ def outline(record: Any) -> str:
 
 
 def on_host(array: Any) -> np.ndarray:
-    """A NumPy copy: float64 if the array is of floats, unchanged otherwise (class indices stay integers)."""
+    """The array as NumPy's: float64 if it is of floats, unchanged otherwise (class indices stay integers).
+
+    No copy where it is that already: what comes from here is read, never written to.
+    """
     host = np.asarray(array)
-    return host.astype(np.float64) if np.issubdtype(host.dtype, np.floating) else host
+    return host.astype(np.float64, copy=False) if np.issubdtype(host.dtype, np.floating) else host

@@ -38,9 +38,14 @@ class Dense(Module):
         """`K`."""
         return self.g.shape[1]
 
+    @property
+    def _flat(self) -> Array:
+        """`G` as a matrix `(NK, mn)`: products with it are the library's, many times as fast as a sum over axes."""
+        return self.g.reshape(self.num_samples * self.num_outputs, -1)
+
     def apply(self, delta: Array) -> Array:
         """`<G_ij, δ>`: `(m, n) -> (N, K)`."""
-        return namespace(self.g, delta).einsum("ikmn,mn->ik", self.g, delta)
+        return (self._flat @ delta.reshape(-1)).reshape(self.g.shape[:2])
 
     def apply_factors(self, u: Array, v: Array) -> Array:
         """`<G_ij, u vᵀ>`: `(m, r), (n, r) -> (N, K)`, by forming `u vᵀ` once."""
@@ -48,7 +53,7 @@ class Dense(Module):
 
     def adjoint(self, alpha: Array) -> Array:
         """`Σ_ij α_ij G_ij`: `(N, K) -> (m, n)`."""
-        return namespace(self.g, alpha).einsum("ik,ikmn->mn", alpha, self.g)
+        return (alpha.reshape(-1) @ self._flat).reshape(self.shape)
 
     def times_v(self, v: Array) -> Array:
         """`G_ij v`: `(n, r) -> (N, K, m, r)`."""
@@ -63,8 +68,7 @@ class Dense(Module):
 
     def gram(self) -> Array:
         """`<G_ij, G_kl>` as `(N, N, K, K)`: index order `(i, k, j, l)`."""
-        rows = self.g.reshape(self.num_samples * self.num_outputs, -1)
-        return _pair_axes(rows @ rows.T, self.num_samples, self.num_outputs)
+        return _pair_axes(self._flat @ self._flat.T, self.num_samples, self.num_outputs)
 
     def dense(self) -> Array:
         """`G` itself, `(N, K, m, n)`."""

@@ -18,6 +18,8 @@ from ntklora.tangent.operator import TangentOperator
 
 # Eigenvalues of a Gram matrix have an error of some eps of the largest: above this share of it none is zero.
 _SURELY = 1e-10
+# Columns for each row that are looked at first: Gaussian ones have singular values within a factor of 3 then.
+_FEW = 4
 
 
 class Bases(NamedTuple):
@@ -63,6 +65,13 @@ def _pad(basis: np.ndarray, size: int) -> np.ndarray:
 
 
 def _surely_spanning(columns: np.ndarray) -> bool:
-    """Whether the singular values lie within a factor 1e5 of each other, by the Gram matrix: ten times faster."""
+    """Whether the singular values lie within a factor 1e5 of each other, by the Gram matrix: ten times faster.
+
+    The first few columns alone often say so: more of them only raise the smallest eigenvalue, and the largest is at
+    most the trace.
+    """
+    few = columns[:, : _FEW * len(columns)]
+    if np.linalg.eigvalsh(few @ few.T)[0] > _SURELY * np.linalg.norm(columns) ** 2:
+        return True
     values = np.linalg.eigvalsh(columns @ columns.T)
     return bool(values[0] > _SURELY * values[-1])
