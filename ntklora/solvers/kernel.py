@@ -32,9 +32,21 @@ def curvature_kernel(block: Block, inverse: Inverse, u: Array, v: Array, factor:
 
 
 def kernel_through_directions(block: Block, inverse: Inverse, u: Array, v: Array, factor: Array) -> Array:
-    """With `B_ia = Σ_j W_ija [G_ij v; G_ijᵀ u]` of shape `(m + n, r)`: `<B_ia, M⁻¹ B_kb>`."""
-    along_u, along_v = (jnp.einsum("ika,ikxr->iarx", factor, x) for x in (block.times_v(v), block.times_u(u)))
-    return inverse.form(*(x.reshape(-1, *x.shape[2:]) for x in (along_u, along_v)))
+    """From the products of the features with the factors."""
+    return kernel_of_directions(inverse, block.times_v(v).swapaxes(2, 3), block.times_u(u).swapaxes(2, 3), factor)
+
+
+def kernel_of_directions(inverse: Inverse, along_u: Array, along_v: Array, factor: Array) -> Array:
+    """With `B_ia = Σ_j W_ija [(G_ij v)ᵀ, uᵀ G_ij]` of shape `(r, m + n)`: `<B_ia, B_kb M⁻¹>`.
+
+    `along_u (N, K, r, m)` and `along_v (N, K, r, n)` hold `(G_ij v)ᵀ` and `uᵀ G_ij`.
+    """
+    if factor.shape[1:] == (1, 1):
+        # One number for every sample: cheaper on the kernel than on the directions.
+        weights = factor.reshape(-1)
+        return weights[:, None] * inverse.form(along_u[:, 0], along_v[:, 0]) * weights
+    directions = (jnp.einsum("ika,ikrx->iarx", factor, x) for x in (along_u, along_v))
+    return inverse.form(*(x.reshape(-1, *x.shape[2:]) for x in directions))
 
 
 def kernel_through_positions(block: Factored, inverse: Inverse, u: Array, v: Array, factor: Array) -> Array:

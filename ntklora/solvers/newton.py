@@ -123,7 +123,7 @@ def _advance(problem: Problem, iterate: Iterate, point: Point, size: Array, unit
     shift = jnp.where(iterate.shift < 0, _first_shift(point), iterate.shift)
     # ‖g‖/‖Q‖ vanishes with the gradient (so the end is quadratic), yet keeps the gauge directions regular.
     shift = jnp.maximum(shift, (_LEAST * point.gradient_norm + 1e-14 * unit) / size)
-    curve = newton_curve(problem, assemble(problem, at, point, shift), point)
+    curve = newton_curve(problem, assemble(problem, point, shift), point)
     predicted = -0.5 * curve.slope + 0.5 * shift * inner(curve.direction, curve.direction)
 
     values = jnp.concatenate(values_along(problem, at, point, curve))

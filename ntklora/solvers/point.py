@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ntklora.problem.objective import dual_vector, gradient_matrices, stack, training_loss
 from ntklora.problem.problem import Problem
+from ntklora.solvers.jacobian import Jacobian, jacobian_at
 
 Array = Any
 Matrices = dict[str, Any]
@@ -15,10 +16,12 @@ Factors = tuple[Matrices, Matrices]  # (u, v), or a direction (du, dv): by weigh
 
 
 class Point(NamedTuple):
-    """At `(u, v)`: the objective `F_P`, outputs `z (N, K)`, `Γ` by weight, the gradient's two halves and its norm."""
+    """At `(u, v)`: the objective `F_P`, outputs `z (N, K)`, their Jacobian and `Γ` by weight, the gradient's two halves
+    and its norm."""
 
     objective: Array
     z: Array
+    jacobians: dict[str, Jacobian]
     gammas: Matrices
     gradient: Factors
     gradient_norm: Array
@@ -27,12 +30,13 @@ class Point(NamedTuple):
 def evaluate(problem: Problem, at: Factors) -> Point:
     """Value and gradient of `F_P`: `g = 2SQ = (Γv + λu, Γᵀu + λv) + 2PQ`."""
     u, v = at
-    z = problem.f0 + problem.op.apply_factors(u, v)
+    jacobians = {name: jacobian_at(block, u[name], v[name]) for name, block in problem.op.blocks.items()}
+    z = problem.f0 + sum(jacobian.outputs(u[name]) for name, jacobian in jacobians.items())
     gammas = gradient_matrices(problem, dual_vector(problem, z))
     push = penalty_gradient(problem, at)
     gradient = plus(({k: g @ v[k] for k, g in gammas.items()}, {k: g.T @ u[k] for k, g in gammas.items()}), push)
     objective = training_loss(problem, z) + 0.5 * inner(at, push)
-    return Point(objective, z, gammas, gradient, jnp.sqrt(inner(gradient, gradient)))
+    return Point(objective, z, jacobians, gammas, gradient, jnp.sqrt(inner(gradient, gradient)))
 
 
 def penalty_gradient(problem: Problem, at: Factors) -> Factors:

@@ -6,6 +6,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from ntklora.problem.objective import objective
+from ntklora.solvers import curve
 from ntklora.solvers.curve import LENGTHS, moved, newton_curve, values_along
 from ntklora.solvers.newton import chosen_value, minimize
 from ntklora.solvers.point import evaluate
@@ -49,7 +50,7 @@ def test_system_is_the_dense_one(loss, kind):
 
     def structured(at):
         point = evaluate(problem, at)
-        return point, ravel_pytree(solve_system(problem, assemble(problem, at, point, shift), point.gradient))[0]
+        return point, ravel_pytree(solve_system(assemble(problem, point, shift), point.gradient))[0]
 
     def derivatives(x):
         gradient = jax.grad(lambda x: objective(problem, *unravel(x)))
@@ -63,16 +64,19 @@ def test_system_is_the_dense_one(loss, kind):
     np.testing.assert_allclose(solved, expected, atol=1e-10 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("kind", ["perturbed", "dense"])
-def test_values_along_the_curve_are_those_of_the_objective(kind):
+@pytest.mark.parametrize(
+    ("kind", "cache"), [("perturbed", curve._BEYOND_CACHE), ("dense", curve._BEYOND_CACHE), ("dense", 0)]
+)
+def test_values_along_the_curve_are_those_of_the_objective(kind, cache, monkeypatch):
+    monkeypatch.setattr(curve, "_BEYOND_CACHE", cache)
     problem = random_problem(1, "logistic", **KINDS[kind])
     at = random_factors(2, problem, 3)
 
     def tried(at):
         point = evaluate(problem, at)
-        curve = newton_curve(problem, assemble(problem, at, point, 0.7), point)
-        places = [moved(at, curve, 0.5, bent) for bent in (False, True)]
-        return values_along(problem, at, point, curve), [evaluate(problem, place).objective for place in places]
+        path = newton_curve(problem, assemble(problem, point, 0.7), point)
+        places = [moved(at, path, 0.5, bent) for bent in (False, True)]
+        return values_along(problem, at, point, path), [evaluate(problem, place).objective for place in places]
 
     values, expected = jax.jit(tried)(at)
     for bent in (0, 1):
