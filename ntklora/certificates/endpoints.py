@@ -178,13 +178,14 @@ def classify_endpoints(
     given = [point_at(host, *point) for point in points]
     best = min([reference.exhibited, *(point.objective for point in given)])
     reports: list[EndpointReport | None] = [None] * count
-    judged: list[tuple[np.ndarray, EndpointReport]] = []
+    judged: list[tuple[np.ndarray, EndpointReport]] = []  # those whose curvature says how near a twin must be
     for s in np.argsort([point.gradient_norm for point in given]):
         signature = signature_of(given[s].objective, given[s].us, given[s].vs)
         twin = next((report for seen, report in judged if _is_twin(signature, seen, report)), None)
         if twin is None:
-            reports[s] = _classify(host, reference, given[s], best, tolerance)
-            judged.append((signature, reports[s]))
+            report = reports[s] = _classify(host, reference, given[s], best, tolerance)
+            if report.endpoint not in (Endpoint.global_, Endpoint.unconverged) and report.resolution > 0:
+                judged.append((signature, report))
         else:
             gap = twin.gap + relative_gap(host, given[s].objective, twin.objective)
             reports[s] = twin._replace(objective=given[s].objective, gap=gap, gradient_norm=given[s].gradient_norm)
@@ -255,6 +256,4 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
 
 
 def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:
-    if report.endpoint in (Endpoint.global_, Endpoint.unconverged) or not report.resolution > 0:
-        return False
     return bool(distance(signature, seen) <= _NEAR * abs(report.min_curvature) / report.scale)

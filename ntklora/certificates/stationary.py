@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ntklora.certificates.hessian import count_below, hessian, solve_shifted, to_coordinates, to_factors
-from ntklora.problem.objective import factor_gradients, lam_max, objective, stack, training_loss
+from ntklora.problem.objective import factor_gradients, lam_max, objective_and_gradients, stack, training_loss
 from ntklora.problem.problem import Problem
 
 Matrices = dict[str, Any]
@@ -44,8 +44,8 @@ def norm(us: Matrices, vs: Matrices) -> float:
 
 def point_at(problem: Problem, us: Matrices, vs: Matrices, moved: float = 0.0) -> Point:
     """A point of a problem on the host."""
-    gradient = norm(*factor_gradients(problem, us, vs))
-    return Point(us, vs, float(objective(problem, us, vs)), gradient, moved)
+    value, gradients = objective_and_gradients(problem, us, vs)
+    return Point(us, vs, float(value), norm(*gradients), moved)
 
 
 class Units(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -40,21 +41,26 @@ def gaussian_starts(
     u, v = {}, {}
     for index, (name, (m, n)) in enumerate(problem.shapes.items()):
         deviations = np.full(starts, scale) if scale is not None else natural_deviation(problem, name, rank) * spread
-        keys = [jax.random.fold_in(key, 2 * index + side) for side in (0, 1)]
         u[name], v[name] = (
-            deviations[:, None, None] * _normals(k, (starts, rows, rank)) for k, rows in zip(keys, (m, n))
+            deviations[:, None, None] * _normals(key, 2 * index + side, (starts, rows, rank))
+            for side, rows in enumerate((m, n))
         )
     return u, v
 
 
-def _normals(key: Array, shape: tuple[int, ...]) -> np.ndarray:
+def _normals(key: Array, number: int, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normals of this shape: the first ones of a longer draw, which are the same numbers.
 
     A draw compiles for half a second and there are as many shapes as problems, but few powers of two.
     """
     count = prod(shape)
     length = max(_SHORTEST_DRAW, 1 << (count - 1).bit_length())
-    return np.asarray(jax.random.normal(key, (length,)))[:count].reshape(shape)
+    return np.asarray(_draw(key, number, length=length))[:count].reshape(shape)
+
+
+@partial(jax.jit, static_argnames="length")
+def _draw(key: Array, number: Array, *, length: int) -> Array:
+    return jax.random.normal(jax.random.fold_in(key, number), (length,))
 
 
 def given_starts(problem: Problem, rank: int, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:

@@ -75,8 +75,16 @@ def gradient_matrices(problem: Problem, alpha: Array) -> Matrices:
 
 def factor_gradients(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
     """`∇F_P = 2 S Q` as `(∂F/∂u, ∂F/∂v)` by name: `(Γ v + λu + 2(PQ)_u, Γᵀ u + λv + 2(PQ)_v)`."""
+    return objective_and_gradients(problem, u, v)[1]
+
+
+def objective_and_gradients(
+    problem: Problem, u: Array | Matrices, v: Array | Matrices
+) -> tuple[Array, tuple[Matrices, Matrices]]:
+    """`objective` and `factor_gradients`, from outputs computed once."""
     us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
-    gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(u, v)))
+    z = problem.f0 + problem.op.apply_factors(us, vs)
+    gammas = gradient_matrices(problem, dual_vector(problem, z))
     left, right = {}, {}
     for name, gamma in gammas.items():
         left[name] = gamma @ vs[name] + problem.lam * us[name]
@@ -84,7 +92,7 @@ def factor_gradients(problem: Problem, u: Array | Matrices, v: Array | Matrices)
         if problem.perturbation is not None:
             push = 2 * problem.perturbation[name] @ stack(us[name], vs[name])
             left[name], right[name] = left[name] + push[: len(us[name])], right[name] + push[len(us[name]) :]
-    return left, right
+    return training_loss(problem, z) + factor_penalty(problem, us, vs), (left, right)
 
 
 def kkt_matrices(problem: Problem, gammas: Matrices) -> Matrices:
