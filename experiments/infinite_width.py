@@ -35,7 +35,7 @@ COLUMNS = (
     Column("total_rank", int, "rank of the certified minimizer, summed over the weights"),
     Column("limit_rank", int, "the same in the limit"),
     Column("rank_difference", int, "differences of the two over the weights, absolute values summed"),
-    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 <= KN"),
+    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 ≤ KN"),
     Column("gap", float, "larger relative duality gap of the two optima"),
 )
 

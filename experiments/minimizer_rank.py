@@ -19,7 +19,7 @@ COLUMNS = (
     Column("span_dimension", int, "d, the dimension of the span of the tangent features"),
     Column("rank", int, "rank of the certified minimizer (singular values above 1e-7 of the largest)"),
     Column("reduced_rank", int, "largest rank of a weight after rank reduction"),
-    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 <= KN"),
+    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 ≤ KN"),
     Column("gap", float, "relative duality gap of the minimizer"),
     Column("reduced_gap", float, "relative duality gap of the reduced solution"),
     Column(
@@ -85,7 +85,7 @@ NETWORKS = ("mlp", "mlp_random_labels", "cnn", "transformer", "transformer_rando
 experiment = Experiment(
     name="minimizer_rank",
     version=6,
-    question="What rank does the optimum have, against the bound r(r+1)/2 <= KN?",
+    question="What rank does the optimum have, against the bound r(r+1)/2 ≤ KN?",
     parameters=Instance,
     columns=COLUMNS,
     profiles={

@@ -17,7 +17,7 @@ from ntklora.sweeps.profile import Profile
 
 COLUMNS = (
     Column("num_outputs", int, "K"),
-    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 <= KN"),
+    Column("pataki_rank", int, "bound of T1: the largest r with r(r+1)/2 ≤ KN"),
     Column("lam", list[float], "weight decays, from lam_max down"),
     Column("lam_share", list[float], "the same as shares of lam_max"),
     Column("rank", list[int], "rank of the certified minimizer (singular values above 1e-7 of the largest)"),

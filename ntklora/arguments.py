@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsFloat
+from enum import StrEnum
+from typing import Any, SupportsFloat, TypeVar
 
 import jax
 import numpy as np
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 def whole_number(what: str, value: Any, least: int) -> int:
@@ -20,6 +23,17 @@ def whole_number(what: str, value: Any, least: int) -> int:
     if not number or not float(value).is_integer() or value < least:
         raise ValueError(f"{what} must be a whole number >= {least}, got {value!r}")
     return int(value)
+
+
+def one_of(what: str, value: Any, kind: type[_Kind]) -> _Kind:
+    """The member of `kind` that `value` is or names.
+
+    Errors: `ValueError`, which lists the members, for anything else.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"unknown {what} {value!r}; expected one of {', '.join(kind)}") from None
 
 
 def require_key(key: Any) -> None:

@@ -104,7 +104,7 @@ def _coverage(full: Table) -> str:
     beyond = sum(record["beyond_two_lambda"] for record in full)
     return (
         f"T3's bound is exceeded in {violations:,} of {draws:,} draws (95% interval up to {interval.high:.2%}), "
-        f"{verdict}; 2 lambda |delta_true|_*, JLR's form as far as known, in {beyond:,}."
+        f"{verdict}; 2λ‖δ_true‖_*, JLR's form as far as known, in {beyond:,}."
     )
 
 
@@ -180,8 +180,8 @@ def _constant(shrunk: Table) -> str:
     held = [record["shrink"] for record in shrunk if broken is None or record["shrink"] < broken]
     size = shrunk[0]["num_samples"]
     if not held:
-        return f"With c divided by {broken:,.0f}, and lambda with it, T3 fails already (N = {size:,})."
-    still = f"With c divided by {max(held):,.0f}, and lambda with it, the bound is not shown to fail (N = {size:,})"
+        return f"With c divided by {broken:,.0f}, and λ with it, T3 fails already (N = {size:,})."
+    still = f"With c divided by {max(held):,.0f}, and λ with it, the bound is not shown to fail (N = {size:,})"
     return f"{still}." if broken is None else f"{still}; divided by {broken:,.0f} it fails."
 
 
@@ -264,11 +264,11 @@ figure = Figure(
     caption=(
         "Top: excess risk over the population's best, exactly, on finite populations: synthetic features with logistic "
         "(K = 1) and cross-entropy (K = 3) loss, and those of a linearized MLP on digits. Medians over draws of the "
-        "training set with the central 95% of the draws; lines: T3's bound at eta = 0.05 and kappa = 1 + sqrt 2 (the "
+        "training set with the central 95% of the draws; lines: T3's bound at η = 0.05 and κ = 1 + √2 (the "
         "same for both populations with K = 1); crosses: LoRA's endpoints on the first draws, one column for each "
         "rank, moved to the right. At the smallest N the minimizer is 0 and the excess that of doing nothing. Bottom "
         "left: the bound against the worst draw. Bottom right: share of draws beyond the bound when its constant c, "
-        "and lambda with it, is divided by a factor, at the smallest N; Clopper-Pearson intervals."
+        "and λ with it, is divided by a factor, at the smallest N; Clopper-Pearson intervals."
     ),
     experiments=("generalization",),
     tabulate=tabulate,

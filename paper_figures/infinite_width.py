@@ -26,7 +26,7 @@ DISTANCES = {
 }
 SPOKEN = {
     "kernel_distance": "kernel",
-    "lam_max_change": "lambda_max",
+    "lam_max_change": "λ_max",
     "primal_change": "certified optimum",
     "output_distance": "its outputs",
 }
@@ -198,7 +198,7 @@ figure = Figure(
     name="infinite_width",
     title="Finite networks approach the infinitely wide one",
     caption=(
-        "Relative distances of kernel, lambda_max, certified optimum and its outputs to those of the infinitely wide "
+        "Relative distances of kernel, λ_max, certified optimum and its outputs to those of the infinitely wide "
         "MLP in closed form, and rank of the certified minimizer summed over the weights, over the width of the hidden "
         "layers; digits, all weights adapted, outputs at initialization centred, the same weight decay at every width. "
         "Medians over seeds (ranks: means) with 95% bootstrap intervals; exponents are means over seeds of one fit for "

@@ -90,12 +90,10 @@ def _loudness(planted: Table) -> str:
     norms = [record["loud_norm"] / record["optimal_norm"] for record in loud]
     count = sum(record["spurious"] for record in loud)
     if least < 1 - ACCURACY:
-        kept = (
-            f"Among {count:,} spurious endpoints sigma_r falls to {least:.2g} times KKR's bound, which contradicts it"
-        )
+        kept = f"Among {count:,} spurious endpoints σ_r falls to {least:.2g} times KKR's bound, which contradicts it"
     else:
         kept = (
-            f"All {count:,} spurious endpoints are loud as KKR says, but its bound is loose here: sigma_r is "
+            f"All {count:,} spurious endpoints are loud as KKR says, but its bound is loose here: σ_r is "
             f"{least:.0f} times the bound or more"
         )
     larger = f"{min(norms):.2g} to {max(norms):.2g} times the optimum's"
@@ -185,9 +183,9 @@ figure = Figure(
     caption=(
         "Top: share of starts of gradient descent that end in a spurious minimum, over the standard deviation of the "
         "Gaussian initialization (95% Clopper-Pearson intervals), on convex losses that no network made: planted "
-        "minima of rank r beside a global one of rank 1, and Gaussian sensing. Bottom: the least sigma_r/sigma_r* of "
-        "spurious endpoints beside KKR's lower bound 2 alpha/beta with exact constants; their least nuclear norm "
-        "beside the optimum's and the bound of KKR-norm, L(0)/lambda, for every point no worse than zero."
+        "minima of rank r beside a global one of rank 1, and Gaussian sensing. Bottom: the least σ_r/σ_r* of "
+        "spurious endpoints beside KKR's lower bound 2α/β with exact constants; their least nuclear norm "
+        "beside the optimum's and the bound of KKR-norm, L(0)/λ, for every point no worse than zero."
     ),
     experiments=("loud_minima",),
     tabulate=tabulate,

@@ -32,6 +32,15 @@ MISTAKES = {
     "half a step of preheating": (lambda: nl.HRP(4, steps=0.5), "steps must be .* got 0.5"),
     "an optimizer's name": (lambda: nl.train_lora(PROBLEM, 2, KEY, steps=1, optimizer="adam"), "optax.*'adam'"),
     "a step uphill": (lambda: nl.train_lora(PROBLEM, 2, KEY, steps=1, learning_rate=-0.1), "learning_rate must be"),
+    "a network misspelt": (
+        lambda: nl.digits_problem("mpl", "true", num_samples=4, seed=0),
+        "unknown network 'mpl'; expected one of mlp, cnn, transformer",
+    ),
+    "labels misspelt": (
+        lambda: nl.digits_problem("mlp", "rnd", num_samples=4, seed=0),
+        "unknown labels 'rnd'; expected one of true, random",
+    ),
+    "no targets": (lambda: nl.empirical_ntk(network, PARAMS, X, targets=None), "targets must be .* got None"),
     "no batch": (
         lambda: nl.train_minibatches(PROBLEM, U, V, KEY, steps=1, batch_size=0, optimizer=optax.sgd(0.1)),
         "batch_size = 0: expected 1 to N = 5",

@@ -20,7 +20,7 @@ import optax
 
 from ntklora.adapters.descent import descent
 from ntklora.adapters.learning_rate import frozen_factor_rate, local_rate
-from ntklora.arguments import require_optimizer, require_rate, whole_number
+from ntklora.arguments import one_of, require_optimizer, require_rate, whole_number
 from ntklora.arrays import outline
 from ntklora.problem.objective import factor_penalty, training_loss
 from ntklora.problem.problem import Problem
@@ -92,7 +92,7 @@ def train_factors(
         jnp.asarray(scale),
         steps=steps,
         optimizer=optimizer,
-        trained=Trained(trained),
+        trained=one_of("trained", trained, Trained),
         kept=wanted,
     )
     return Path(problem.op.like(left), problem.op.like(right), values, rate)
@@ -120,7 +120,13 @@ def train_to_end(
     require_rate(learning_rate)
     us, vs = _checked_factors(problem, u, v)
     left, right, value, rate = _run_to_end(
-        problem, us, vs, learning_rate, jnp.asarray(scale), steps, trained=Trained(trained)
+        problem,
+        us,
+        vs,
+        learning_rate,
+        jnp.asarray(scale),
+        steps,
+        trained=one_of("trained", trained, Trained),
     )
     return Path(problem.op.like(left), problem.op.like(right), value, rate)
 

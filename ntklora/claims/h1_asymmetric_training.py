@@ -85,8 +85,8 @@ def _distance(name: str, product: np.ndarray, expected: np.ndarray, size: float,
 
 claim = Claim(
     id="H1",
-    statement="Asymmetric gradient descent from B = 0: s B_k A^T = M sum_j (1 - (1 - eta s^2 mu_j)^k) q_j q_j^T at "
-    "every step k, with limit M P_A",
+    statement="Asymmetric gradient descent from B = 0: s B_k Aᵀ = M Σ_j (1 − (1 − η s² μ_j)^k) q_j q_jᵀ at every "
+    "step k, with limit M P_A.",
     source="Chen et al., arXiv 2502.07739 (subject); exact form derived",
     label=Label.derived,
     version=3,

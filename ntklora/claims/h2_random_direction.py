@@ -129,8 +129,8 @@ def _stopped_early(profile: Profile) -> Evidence:
 
 claim = Claim(
     id="H2",
-    statement="Asymmetric LoRA from a rotation-invariant random A ends at (1 - r/b) L0 in expectation, for any "
-    "spectrum, with variance r(b-r)/(2b(b-1)(b+2)) (sum sigma^4 - |M|^4/b); all equal iff the spectrum is flat",
+    statement="Asymmetric LoRA from a rotation-invariant random A ends at (1 − r/b) L₀ in expectation, for any "
+    "spectrum, with variance r(b−r)/(2b(b−1)(b+2)) (Σσ⁴ − ‖M‖⁴/b); all equal iff the spectrum is flat.",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
     version=4,

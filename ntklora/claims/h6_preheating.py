@@ -154,8 +154,8 @@ def _gain_on_flat(profile: Profile) -> Evidence:
 claim = Claim(
     id="H6",
     statement="High-rank preheating at rank R, then LoRA of rank r on the leading right directions with A frozen: "
-    "E L <= (1 - R/b) L0 + (R/b) L_EY, equal to (1 - R/b) L0 if rank M <= r; falls with R for nested A_p; never worse "
-    "than a random direction; no gain for a flat spectrum",
+    "E L ≤ (1 − R/b) L₀ + (R/b) L_EY, equal to (1 − R/b) L₀ if rank M ≤ r; falls with R for nested A_p; never worse "
+    "than a random direction; no gain for a flat spectrum.",
     source="Chen et al., arXiv 2502.07739 (claim); exact form derived",
     label=Label.derived,
     version=5,

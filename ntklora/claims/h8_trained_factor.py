@@ -42,7 +42,7 @@ def _simulate(sigma: np.ndarray, start: Start, draws: int, preheat: Trained, ste
 claim = Claim(
     id="H8",
     statement="After an asymmetric preheat the trained factor carries M: freezing the left factor at U_r ends no "
-    "higher than freezing the right one at V_r, draw by draw; the two are equal for a flat spectrum",
+    "higher than freezing the right one at V_r, draw by draw; the two are equal for a flat spectrum.",
     source="Chen et al., arXiv 2502.07739 (subject); derived",
     label=Label.derived,
     version=3,

@@ -289,13 +289,13 @@ def _layers_one_by_one(profile: Profile) -> Evidence:
 claims = (
     Claim(
         id="T1",
-        statement="If F has a minimizer, it has one of rank r with r(r+1)/2 <= KN.",
+        statement="If F has a minimizer, it has one of rank r with r(r+1)/2 ≤ KN.",
         source="Jang, Lee, Ryu, ICML 2024, arXiv 2402.11867; tight instance derived",
         label=Label.paper,
         version=2,
         check=_existence,
         controls=(
-            Control("count off by one: r(r+1)/2 <= KN - 1 on the tight instance", Outcome.refuted, _count_off_by_one),
+            Control("count off by one: r(r+1)/2 ≤ KN − 1 on the tight instance", Outcome.refuted, _count_off_by_one),
             Control("conjugate without its factor 1/2", Outcome.inconclusive, _wrong_conjugate),
             Control("solver stopped before its first step", Outcome.inconclusive, _stopped_early),
             Control("no weight decay, a target moved", Outcome.inconclusive, _off_the_minimum),
@@ -317,7 +317,7 @@ claims = (
     ),
     Claim(
         id="T1-blocks",
-        statement="With several weights some minimizer has sum_l r_l(r_l+1)/2 <= d: d is counted once.",
+        statement="With several weights some minimizer has Σ_l r_l(r_l+1)/2 ≤ d: d is counted once.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
         version=3,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from ntklora.arguments import one_of
 from ntklora.data.dataset import Dataset, balanced_subset, binary_task, class_task, one_hot, random_labels
 from ntklora.data.digits import load_digits
 from ntklora.models import CNN, MLP, Transformer
@@ -63,7 +64,7 @@ def initialized_network(network: Network | str, num_outputs: int, seed: int) -> 
     MLP 64-64-64-K, its second hidden weight; CNN of two layers with 8 channels, its second kernel; transformer of two
     blocks, query and value of the last one, as JLR adapt them.
     """
-    model, targets = _model(Network(network), num_outputs)
+    model, targets = _model(one_of("network", network, Network), num_outputs)
     return Pretrained(model.apply, _initialized(model, jax.random.key(seed)), targets)
 
 
@@ -102,7 +103,7 @@ def digits_task(num_samples: int, num_outputs: int, loss: str, labels: Labels | 
     num_classes = max(num_outputs, 2)
     chosen = balanced_subset(task, -(-num_samples // num_classes), seed)
     chosen = Dataset(chosen.x[:num_samples], chosen.y[:num_samples])
-    if Labels(labels) is Labels.random:
+    if one_of("labels", labels, Labels) is Labels.random:
         chosen = random_labels(chosen, seed)
     return Dataset(chosen.x, one_hot(chosen.y, num_outputs)) if loss == "squared" and num_outputs > 1 else chosen
 
@@ -123,7 +124,7 @@ def linearized_digits(
     take `num_outputs`.
     """
     data = digits_task(num_samples, num_outputs, loss, labels, seed)
-    op, f0 = _tangent_features(Network(network), num_samples, num_outputs, seed)
+    op, f0 = _tangent_features(one_of("network", network, Network), num_samples, num_outputs, seed)
     problem = Problem(op, f0, data.y, loss, 0.0)
     return problem.with_lam(lam_ratio * lam_max(problem))
 

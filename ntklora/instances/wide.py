@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ntklora.arguments import one_of
 from ntklora.instances.digits import Labels, digits_task
 from ntklora.models import MLP
 
@@ -82,7 +83,8 @@ def wide_network(
     if width < columns or rows < width:
         raise ValueError(f"width = {width} must be at least N + r = {columns} and at most rows = {rows}")
     data = digits_task(num_samples + num_held_out, 1, "squared", Labels.true, seed)
-    model = _model(width, Activation(activation), Scaling(scaling))
+    activation = one_of("activation", activation, Activation)
+    model = _model(width, activation, one_of("scaling", scaling, Scaling))
     params = _drawn(width, key)
     layer = jax.device_get(_layer(model, params, data.x))
     w, a = np.asarray(params["hidden1"]["w"]), layer["a"]
@@ -97,7 +99,7 @@ def wide_network(
     readout = np.pad(layer["readout"], ((0, 0), (0, rows - width)))
     head = {"w": np.pad(adapted, ((0, rows - width), (0, 0))), "readout": readout, "shift": layer["shift"]}
     return WideNetwork(
-        _head(Activation(activation)),
+        _head(activation),
         head,
         {name: part[:num_samples] for name, part in examples.items()},
         label_scale * data.y[:num_samples],

@@ -9,6 +9,7 @@ from math import sqrt
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ntklora.arguments import one_of
 from ntklora.models.layers import Parametrization, Scale, convolution, init_layers, linear
 
 Params = dict[str, dict[str, Array]]
@@ -64,4 +65,4 @@ class CNN:
         return self.strides if self.strides is not None else (1,) * len(self.channels)
 
     def _scale(self, weight_std: float) -> Scale:
-        return Scale(weight_std, self.bias_std, Parametrization(self.parametrization))
+        return Scale(weight_std, self.bias_std, one_of("parametrization", self.parametrization, Parametrization))

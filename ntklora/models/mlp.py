@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ntklora.arguments import one_of
 from ntklora.models.layers import Parametrization, Scale, init_layers, linear
 
 Params = dict[str, dict[str, Array]]
@@ -50,4 +51,4 @@ class MLP:
 
     def _scale(self, name: str) -> Scale:
         std = self.readout_std if name == "readout" else self.weight_std
-        return Scale(std, self.bias_std, Parametrization(self.parametrization))
+        return Scale(std, self.bias_std, one_of("parametrization", self.parametrization, Parametrization))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ntklora.arguments import one_of
 from ntklora.models.layers import Parametrization, Scale, init_layer_norm, init_layers, layer_norm, linear
 
 Params = dict[str, Any]
@@ -74,7 +75,7 @@ class Transformer:
         return linear(self._scale(), block["o"], mixed)
 
     def _scale(self) -> Scale:
-        return Scale(self.weight_std, self.bias_std, Parametrization(self.parametrization))
+        return Scale(self.weight_std, self.bias_std, one_of("parametrization", self.parametrization, Parametrization))
 
 
 def positions(tokens: int, width: int) -> np.ndarray:

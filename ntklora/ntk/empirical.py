@@ -13,7 +13,7 @@ from ntklora.ntk.reading import Reading
 from ntklora.tangent.backward.cut import cut_backward
 from ntklora.tangent.examples import as_batch, on_device, one_example
 from ntklora.tangent.kernels import find_kernels
-from ntklora.tangent.targets import PARAMETERS, Targets, resolve_targets, split_parameters
+from ntklora.tangent.targets import PARAMETERS, Targets, given_targets, resolve_targets, split_parameters
 
 Network = Callable[[Any, Any], Any]
 
@@ -42,7 +42,7 @@ def empirical_ntk(
         raise ValueError(
             f"x1 and x2 must hold examples of one shape and type, got {one_example(left)} and {one_example(right)}"
         )
-    return _compiled(f, on_device(params), left, right, targets if isinstance(targets, str) else tuple(targets), trace)
+    return _compiled(f, on_device(params), left, right, given_targets(targets), trace)
 
 
 @eqx.filter_jit

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from ntklora.arguments import one_of
 from ntklora.models import MLP
 from ntklora.models.layers import Parametrization
 from ntklora.tangent.targets import PARAMETERS, Targets, resolve_targets, split_parameters
@@ -63,7 +64,7 @@ def infinite_width(model: MLP, x1: Array, x2: Array | None = None) -> InfiniteWi
     """
     if not isinstance(model, MLP):
         raise ValueError(f"model must be an MLP of ntklora.models, got {type(model).__name__}: the limit is a formula")
-    if Parametrization(model.parametrization) is not Parametrization.ntk:
+    if one_of("parametrization", model.parametrization, Parametrization) is not Parametrization.ntk:
         raise ValueError("parametrization is standard: its kernel grows with the width; take Parametrization.ntk")
     if model.activation not in _MOMENTS:
         raise ValueError(

@@ -19,7 +19,7 @@ from ntklora.tangent.folding import Fold
 from ntklora.tangent.kernels import find_kernels
 from ntklora.tangent.memory import GIB, memory_allowance
 from ntklora.tangent.operator import TangentOperator
-from ntklora.tangent.targets import MATRICES, Targets, resolve_targets, split_parameters, target_folds
+from ntklora.tangent.targets import MATRICES, Targets, given_targets, resolve_targets, split_parameters, target_folds
 
 Network = Callable[[Any, Any], Any]
 
@@ -48,7 +48,7 @@ def tangent_features(f: Network, params: Any, x: Any, targets: Targets = MATRICE
     >>> op.layout["w"].value, op.apply(jnp.ones((2, 3))).tolist()[0]
     ('factored', [3.0, 3.0])
     """
-    return _compiled(f, on_device(params), as_batch(x), targets if isinstance(targets, str) else tuple(targets))
+    return _compiled(f, on_device(params), as_batch(x), given_targets(targets))
 
 
 class _Plan(NamedTuple):

@@ -34,6 +34,15 @@ class Parameters(NamedTuple):
         return jax.tree.unflatten(self.treedef, [leaves[name] for name in self.names])
 
 
+def given_targets(targets: Targets) -> str | tuple[str, ...]:
+    """`targets` as something that can be hashed. Errors: `ValueError` for what is neither a name nor a sequence."""
+    if isinstance(targets, str):
+        return targets
+    if not isinstance(targets, Sequence):
+        raise ValueError(f"targets must be names or patterns, got {targets!r}")
+    return tuple(targets)
+
+
 def split_parameters(params: Any) -> Parameters:
     """The floating-point arrays of `params` by name.
 
