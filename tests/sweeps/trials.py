@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ntklora.environment import num_cores
 from ntklora.sweeps import Column, Experiment, Vmapped
 
 MIB = 2**20
@@ -47,6 +48,8 @@ def happen(trial):
             time.sleep(0.3)
             os.kill(os.getppid(), signal.SIGINT)
         time.sleep(60)
+    if trial.what == "cores":
+        return float(num_cores())
     if trial.what == "lose":  # take the Dask worker along, or whoever else started the process
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
