@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from ntklora.sweeps import Profile
+from ntklora.sweeps.catalogue import all_experiments, all_figures
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
 from ntklora.theory import (
@@ -28,6 +29,16 @@ def store_rows(experiment, run, folder, profile=Profile.smoke):
 
     made = replace(experiment, run=fill)
     run_experiment(made, made.cells(profile), Store(folder / made.name))
+
+
+def say(name, run, profile=Profile.smoke):
+    """The finding of a figure whose one experiment has these rows."""
+    figure = all_figures()[name]
+    (source,) = figure.experiments
+    experiment = all_experiments()[source]
+    empty = dict.fromkeys(column.name for column in experiment.columns)
+    rows = [{**cell, **empty, **run(cell)} for cell in experiment.cells(profile)]
+    return figure.finding(figure.tabulate({source: rows}))
 
 
 def landscape_row(cell):
