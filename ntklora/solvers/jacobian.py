@@ -1,6 +1,6 @@
 """How the outputs move with the factors of one weight, at one point: `J(du, dv)_ij = <G_ij, du vᵀ + u dvᵀ>`.
 
-Five things are asked of it: the outputs themselves, `J` of a direction, `Jᵀ` of a vector of outputs, and the curvature
+Four things are asked of it: the outputs themselves, `J` of a direction, `Jᵀ` of a vector of outputs, and the curvature
 `WᵀKW` with `K = J M⁻¹ Jᵀ` that a loss with `∇²L = W Wᵀ` feels (`kernel`). Dense features are multiplied by `u` and `v`
 once, when the point is met, and never again; of factored ones the products are as cheap as what came of them.
 """

@@ -6,7 +6,7 @@ A leaf is named by its path, `jax.tree_util.keystr(path, simple=True, separator=
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -35,10 +35,10 @@ class Parameters(NamedTuple):
 
 
 def given_targets(targets: Targets) -> str | tuple[str, ...]:
-    """`targets` as something that can be hashed. Errors: `ValueError` for what is neither a name nor a sequence."""
+    """`targets` as something that can be hashed. Errors: `ValueError` for what is neither a name nor several."""
     if isinstance(targets, str):
         return targets
-    if not isinstance(targets, Sequence):
+    if not isinstance(targets, Iterable):
         raise ValueError(f"targets must be names or patterns, got {targets!r}")
     return tuple(targets)
 
