@@ -189,7 +189,7 @@ claims = (
     ),
     Claim(
         id="T1-span",
-        statement="KN may be replaced by d = dim span{G_ij}, for softmax cross-entropy by dim span{G_ij - G_iK}.",
+        statement="KN may be replaced by d = dim span{G_ij}, for softmax cross-entropy by dim span{G_ij − G_iK}.",
         source="derived from Jang, Lee, Ryu, ICML 2024; theory 2",
         label=Label.derived,
         version=3,

@@ -171,12 +171,12 @@ claim = Claim(
     check=_check,
     controls=(
         Control(
-            "the bound with h = 1/kappa instead of 2/kappa",
+            "the bound with h = 1/κ instead of 2/κ",
             Outcome.refuted,
             lambda profile: _check(Profile.smoke, bound=_of_half_the_sharpness),
         ),
         Control(
-            "the bound without the loss's share: E <= q",
+            "the bound without the loss's share: E ≤ q",
             Outcome.refuted,
             lambda profile: _check(Profile.smoke, bound=lambda kappa: (2 - 2 * kappa) / (2 - kappa)),
         ),

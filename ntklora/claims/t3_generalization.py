@@ -180,7 +180,7 @@ claim = Claim(
             Outcome.inconclusive,
             lambda profile: judge_coverage([draw(binary(0), Setting(10**5), 1, minimize=_untrained)]),
         ),
-        Control("kappa < 1", Outcome.inapplicable, lambda profile: _judge(binary(0), Setting(10**5, kappa=0.9), 1)),
+        Control("κ < 1", Outcome.inapplicable, lambda profile: _judge(binary(0), Setting(10**5, kappa=0.9), 1)),
         Control(
             "squared loss, which is not Lipschitz",
             Outcome.inapplicable,
