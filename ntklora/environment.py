@@ -34,34 +34,46 @@ def prepare_environment() -> None:
 
 
 def num_cores() -> int:
-    """Cores that this process may use: no more than `NPROC` says, which XLA reads too (see `with_cores`)."""
+    """Cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    limit = os.environ.get("NPROC", "")
-    return min(cores, int(limit)) if limit.isdecimal() and int(limit) > 0 else cores
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def with_cores(count: int) -> dict[str, str]:
-    """Environment variables by which a process takes `count` threads, unless the user has set their number.
-
-    Processes side by side that all have a thread for every core hand small operations to each other's: sweeps of small
-    problems take 5 to 9% longer.
-    """
-    return {"NPROC": os.environ.get("NPROC", str(max(1, count)))}
+def num_threads() -> int:
+    """Threads that this process computes on: one per core, or `NPROC` of them, which XLA reads too."""
+    return _given_threads() or num_cores()
 
 
 def num_processes() -> int:
     """How many processes compute side by side, unless a person says otherwise: one per core, one with an accelerator.
 
-    A process takes all of an accelerator's memory. Told without importing JAX: by `JAX_PLATFORMS` where it is set, else
-    by whether a plugin for one is installed.
+    A process takes all of an accelerator's memory. Where `NPROC` is set each process has so many threads, and there are
+    as many fewer of them.
     """
+    return 1 if _is_accelerated() else max(1, num_cores() // (_given_threads() or 1))
+
+
+def worker_threads() -> dict[str, str]:
+    """The environment variable by which one of several processes computes on one thread, unless `NPROC` is set.
+
+    With a thread for every core in each, XLA hands small operations to and fro: sweeps of small problems take 5 to 9%
+    longer. And the last bits of large products would depend on how many cores there are. With an accelerator there is
+    one process, and it has them all.
+    """
+    return {} if _given_threads() or _is_accelerated() else {"NPROC": "1"}
+
+
+def _given_threads() -> int | None:
+    given = os.environ.get("NPROC", "")
+    return int(given) if given.isdecimal() and int(given) > 0 else None
+
+
+def _is_accelerated() -> bool:
+    """Told without importing JAX: by `JAX_PLATFORMS` where it is set, else by whether a plugin is installed."""
     platforms = os.environ.get("JAX_PLATFORMS")
     if platforms:
-        accelerated = platforms != "cpu"
-    else:
-        accelerated = bool(entry_points(group="jax_plugins")) or find_spec("libtpu") is not None
-    return 1 if accelerated else num_cores()
+        return platforms != "cpu"
+    return bool(entry_points(group="jax_plugins")) or find_spec("libtpu") is not None
 
 
 def programs_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Property: one process per core, a single one where JAX would take an accelerator, and no more cores than NPROC."""
+"""Property: a process of one thread per core, one where JAX would take an accelerator; NPROC threads each."""
 
 from importlib.metadata import EntryPoint
 
@@ -11,7 +11,8 @@ from ntklora import environment
     ("cpu", 1, False), ("cuda,cpu", 0, True), ("", 1, True), (None, 0, False),
 ])  # fmt: skip
 def test_an_accelerator_means_one_process(monkeypatch, platforms, plugins, single):
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    for name in ("JAX_PLATFORMS", "NPROC"):
+        monkeypatch.delenv(name, raising=False)
     if platforms is not None:
         monkeypatch.setenv("JAX_PLATFORMS", platforms)
     found = [EntryPoint("accelerator", "jax_plugins.accelerator", "jax_plugins")] * plugins
@@ -21,12 +22,20 @@ def test_an_accelerator_means_one_process(monkeypatch, platforms, plugins, singl
     assert environment.num_processes() == (1 if single else 6)
 
 
-@pytest.mark.parametrize(("limit", "cores"), [("1", 1), ("3", 3), ("400", 4), ("", 4), ("0", 4), ("many", 4)])
-def test_cores_are_those_of_the_machine_up_to_nproc(monkeypatch, limit, cores):
-    monkeypatch.setattr(environment.os, "sched_getaffinity", lambda pid: range(4), raising=False)
-    monkeypatch.setenv("NPROC", limit)
-    assert environment.num_cores() == cores
-    assert environment.with_cores(2) == {"NPROC": limit}
-    monkeypatch.delenv("NPROC")
-    assert environment.num_cores() == 4
-    assert environment.with_cores(0) == {"NPROC": "1"}
+@pytest.mark.parametrize(("given", "threads", "processes"), [
+    (None, 6, 6), ("", 6, 6), ("0", 6, 6), ("many", 6, 6), ("1", 1, 6), ("2", 2, 3), ("4", 4, 1), ("9", 9, 1),
+])  # fmt: skip
+def test_the_given_threads_leave_so_many_processes(monkeypatch, given, threads, processes):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.delenv("NPROC", raising=False)
+    if given is not None:
+        monkeypatch.setenv("NPROC", given)
+    monkeypatch.setattr(environment, "num_cores", lambda: 6)
+    assert (environment.num_threads(), environment.num_processes()) == (threads, processes)
+    assert environment.worker_threads() == ({"NPROC": "1"} if threads == 6 else {})
+
+
+def test_the_one_process_of_an_accelerator_has_all_cores(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.delenv("NPROC", raising=False)
+    assert environment.worker_threads() == {}

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from ntklora.certified.precision import float64_device
-from ntklora.environment import num_cores
+from ntklora.environment import num_threads
 from ntklora.problem.problem import Problem
 from ntklora.problem.room import with_room
 from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
@@ -63,7 +63,7 @@ def run_newton(
     minimize: Callable[..., Ends]
     device = float64_device()
     if device.platform == "cpu":
-        queue, threads, minimize = _QUEUE, min(num_cores(), starts), minimize_each
+        queue, threads, minimize = _QUEUE, min(num_threads(), starts), minimize_each
     else:
         queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
     calls = max(threads, -(-starts // queue))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from typing import Any
 
-from ntklora.environment import num_cores
 from ntklora.sweeps.agenda import Agenda, Ticket
 from ntklora.sweeps.experiment import CellStatus, Row
 from ntklora.sweeps.messages import Computed, Finished, Loaded, Refused
@@ -84,7 +83,7 @@ class Crew:
                 self._discard(seat)
                 worker = None
             if worker is None:
-                worker = self._workers[seat] = WorkerProcess(self.numerics, num_cores() // self.size)
+                worker = self._workers[seat] = WorkerProcess(self.numerics)
             order = agenda.orders[index]
             if worker.order is not order:
                 worker.load(order)

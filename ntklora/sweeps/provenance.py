@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ntklora.environment import num_cores, processor_digest
+from ntklora.environment import num_threads, processor_digest
 from ntklora.version import __version__
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "pyarrow", "matplotlib", "scikit-learn")
@@ -48,12 +48,12 @@ def provenance() -> dict[str, Any]:
 def device_in_use() -> dict[str, Any]:
     """What this process computes on: everything of the machine that the last bits of a number depend on.
 
-    The kind of processor chooses the instructions, cores and threads the order of sums; with them JAX's device, where
+    The kind of processor chooses the instructions, threads the order of sums; with them JAX's device, where
     the process has imported it. None of it names a host.
     """
     found: dict[str, Any] = {
         "processor": processor_digest(),
-        "cores": num_cores(),
+        "threads": num_threads(),
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS"),
     }
     if "jax" in sys.modules:

@@ -40,7 +40,7 @@ FOLDER = "rechecks"
 TOLERANCE = {"float64": 2.0**-26, "float32": 2.0**-11.5}
 
 _REPEATABLE_GPU = "--xla_gpu_deterministic_ops=true"
-_MACHINE = ("processor", "cores", "blas_threads", "platform", "kind")
+_MACHINE = ("processor", "threads", "blas_threads", "platform", "kind")
 
 
 class Rechecked(NamedTuple):
@@ -165,7 +165,7 @@ _WORDS = {
     "xla_flags": "XLA's flags",
     "cut": "the cells that were computed together",
     "processor": "the kind of processor",
-    "cores": "the number of cores",
+    "threads": "the number of threads",
     "blas_threads": "the number of BLAS threads",
     "platform": "the platform",
     "kind": "the kind of device",

@@ -57,7 +57,9 @@ def dask_job(name: str, python: Path, run: Sequence[str], out: Path, workers: in
     if workers < 1:
         raise ValueError(f"{workers} workers: at least 1")
     head = _head(name, "%j", [f"--ntasks={workers}"], resources)
-    return _DASK.substitute(head=head, python=shlex.quote(str(python)), out=shlex.quote(str(out)), run=shlex.join(run))
+    return _DASK.substitute(
+        head=head, cpus=resources.cpus, python=shlex.quote(str(python)), out=shlex.quote(str(out)), run=shlex.join(run)
+    )
 
 
 def array_job(name: str, python: Path, run: Sequence[str], pieces: int, resources: Resources) -> str:
@@ -97,6 +99,7 @@ _DASK = Template(
     """$head
 # Submit again to go on after an interruption: what is stored is not computed again.
 set -um
+export NPROC="$${NPROC:-$cpus}"  # threads of each worker
 python=$python
 scheduler=$out."$$SLURM_JOB_ID".scheduler.json
 mkdir -p "$$(dirname "$$scheduler")"

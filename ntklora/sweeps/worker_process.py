@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from ntklora.environment import with_cores
+from ntklora.environment import worker_threads
 from ntklora.sweeps.agenda import Order, Part
 from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.experiment import CellStatus
@@ -30,7 +30,7 @@ _ENDING = 2.0  # seconds that a process may take from closing its line to its en
 class WorkerProcess:
     """Starts at once; `loaded` is the order whose experiment it has, `part` what it computes, None when idle."""
 
-    def __init__(self, numerics: Numerics, cores: int) -> None:
+    def __init__(self, numerics: Numerics) -> None:
         self.connection, theirs = Pipe()
         program = [sys.executable, "-P", "-m", "ntklora.sweeps.worker", str(theirs.fileno())]
         where = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -40,7 +40,7 @@ class WorkerProcess:
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=[theirs.fileno()],
-            env={**_SHARING, **os.environ, **with_cores(cores), "PYTHONPATH": where},
+            env={**_SHARING, **os.environ, **worker_threads(), "PYTHONPATH": where},
             process_group=0,
         )
         theirs.close()

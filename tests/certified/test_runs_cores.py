@@ -14,7 +14,7 @@ def test_ends_are_the_same_bits_on_any_number_of_cores(monkeypatch):
     lams = np.full(70, float(problem.lam))
     ends = {}
     for cores in (1, 3, 8):
-        monkeypatch.setattr("ntklora.certified.runs.num_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("ntklora.certified.runs.num_threads", lambda cores=cores: cores)
         ends[cores] = run_newton(problem, lams, u, v)
     few = run_newton(problem, lams[:5], *({k: x[:5] for k, x in factor.items()} for factor in (u, v)))
     assert ends[1].converged.all()

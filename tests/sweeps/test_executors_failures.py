@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ntklora.environment import num_cores
 from ntklora.sweeps import CellStatus, Limits
 from ntklora.sweeps.agenda import Order
 from ntklora.sweeps.chunk import plan_groups
@@ -66,14 +65,14 @@ def test_a_bad_cell_is_a_row_and_its_neighbours_are_computed(jobs):
         assert row["reason"] is None if reason is None else reason in row["reason"]
 
 
-@pytest.mark.parametrize("given", [None, "1"])
-def test_processes_share_the_cores_unless_their_number_is_given(given, monkeypatch):
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("given", [None, "3"])
+def test_a_process_has_one_thread_unless_another_number_is_given(given, jobs, monkeypatch):
     monkeypatch.delenv("NPROC", raising=False)
-    expected = 1 if given else max(1, num_cores() // 2)
     if given:
         monkeypatch.setenv("NPROC", given)
-    rows = rows_of(order("one_by_one", {"what": ["cores"], "seed": range(8)}), Processes(2))
-    assert {row["value"] for row in rows.values()} == {expected}
+    rows = rows_of(order("one_by_one", {"what": ["threads"], "seed": range(8)}), Processes(jobs))
+    assert {row["value"] for row in rows.values()} == {float(given or 1)}
 
 
 def test_cells_computed_together_are_halved_down_to_the_bad_one(tmp_path):

@@ -116,7 +116,7 @@ def test_other_code_need_not_give_the_same_bits(tmp_path, committed, now, reason
 
 
 def test_a_gpu_repeats_bits_only_where_it_was_told_to(tmp_path, committed):
-    there = {"processor": "p", "cores": 2, "platform": "gpu", "kind": "k"}
+    there = {"processor": "p", "threads": 2, "platform": "gpu", "kind": "k"}
     committed.setattr("ntklora.sweeps.executors.device_in_use", lambda: there)
     for flags, comparison in (("", "tolerance 1.5e-08"), ("--xla_gpu_deterministic_ops=true", "bitwise")):
         committed.setenv("XLA_FLAGS", flags)  # JAX has read it already

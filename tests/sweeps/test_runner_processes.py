@@ -110,7 +110,7 @@ def test_nothing_missing_starts_no_process_and_writes_no_run(tmp_path):
     assert run_sweeps([request], Nobody())["trials"] == (3, 0, 0, False, 0)
     (entry,) = request.store.runs()
     assert entry["computed"] == entry["asked"] == 3
-    assert set(entry["device"]) == {"processor", "cores", "blas_threads"}  # no JAX
+    assert set(entry["device"]) == {"processor", "threads", "blas_threads"}  # no JAX
 
 
 def test_two_runners_on_one_folder_are_one_too_many(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ntklora.environment import num_cores
+from ntklora.environment import num_threads
 from ntklora.sweeps import Column, Experiment, Vmapped
 
 MIB = 2**20
@@ -48,8 +48,8 @@ def happen(trial):
             time.sleep(0.3)
             os.kill(os.getppid(), signal.SIGINT)
         time.sleep(60)
-    if trial.what == "cores":
-        return float(num_cores())
+    if trial.what == "threads":
+        return float(num_threads())
     if trial.what == "lose":  # take the Dask worker along, or whoever else started the process
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
