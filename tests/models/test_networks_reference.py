@@ -85,7 +85,10 @@ def test_networks_are_values():
         (lambda: MLP((64,)), "expected \\(inputs, hidden"),
         (lambda: CNN(2, channels=(3, 3), strides=(1,)), "one entry for each of channels"),
         (lambda: Transformer(2, width=30, heads=4), "heads = 4 must divide width = 30"),
-        (lambda: MLP((64, 4, 2), parametrization="ntkk").init(jax.random.key(0)), "'ntkk' is not a valid"),
+        (
+            lambda: MLP((64, 4, 2), parametrization="ntkk").init(jax.random.key(0)),
+            "unknown parametrization 'ntkk'; expected one of ntk, standard",
+        ),
     ],
 )
 def test_impossible_networks_are_refused(make, message):
