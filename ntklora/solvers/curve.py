@@ -52,8 +52,7 @@ def newton_curve(problem: Problem, system: System, point: Point) -> Curve:
 def values_along(problem: Problem, at: Factors, point: Point, curve: Curve) -> tuple[Array, Array]:
     """`F_P` at every length in `LENGTHS`: on the straight line, and on the bent one."""
     direction, bend = curve.direction, curve.bend
-    apply = problem.op.apply_factors
-    first, second = first_change(point.jacobians, direction), apply(*direction)
+    first, second = first_change(point.jacobians, direction), problem.op.apply_factors(*direction)
     bent_second = second + first_change(point.jacobians, bend)
     third, fourth = _outputs_beyond(problem, bend, direction)
     penalty = point.objective - training_loss(problem, point.z)

@@ -32,7 +32,7 @@ def curvature_kernel(block: Block, inverse: Inverse, u: Array, v: Array, factor:
 
 
 def kernel_through_directions(block: Block, inverse: Inverse, u: Array, v: Array, factor: Array) -> Array:
-    """From the products of the features with the factors."""
+    """`kernel_of_directions` from the products of the features with the factors."""
     return kernel_of_directions(inverse, block.times_v(v).swapaxes(2, 3), block.times_u(u).swapaxes(2, 3), factor)
 
 
