@@ -33,7 +33,7 @@ def one_of(what: str, value: Any, kind: type[_Kind]) -> _Kind:
     try:
         return kind(value)
     except ValueError:
-        raise ValueError(f"unknown {what} {value!r}; expected one of {', '.join(kind)}") from None
+        raise ValueError(f"{what} must be one of {', '.join(kind)}, got {value!r}") from None
 
 
 def require_key(key: Any) -> None:

@@ -56,7 +56,7 @@ def num_processes() -> int:
 def worker_threads() -> dict[str, str]:
     """The environment variable by which one of several processes computes on one thread, unless `NPROC` is set.
 
-    With a thread for every core in each, XLA hands small operations to and fro: sweeps of small problems take 5 to 9%
+    With a thread for every core in each, XLA hands small operations to and fro: sweeps of small problems take 4 to 9%
     longer. And the last bits of large products would depend on how many cores there are. With an accelerator there is
     one process, and it has them all.
     """

@@ -34,11 +34,11 @@ MISTAKES = {
     "a step uphill": (lambda: nl.train_lora(PROBLEM, 2, KEY, steps=1, learning_rate=-0.1), "learning_rate must be"),
     "a network misspelt": (
         lambda: nl.digits_problem("mpl", "true", num_samples=4, seed=0),
-        "unknown network 'mpl'; expected one of mlp, cnn, transformer",
+        "network must be one of mlp, cnn, transformer, got 'mpl'",
     ),
     "labels misspelt": (
         lambda: nl.digits_problem("mlp", "rnd", num_samples=4, seed=0),
-        "unknown labels 'rnd'; expected one of true, random",
+        "labels must be one of true, random, got 'rnd'",
     ),
     "no targets": (lambda: nl.empirical_ntk(network, PARAMS, X, targets=None), "targets must be .* got None"),
     "no batch": (

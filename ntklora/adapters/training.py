@@ -120,13 +120,7 @@ def train_to_end(
     require_rate(learning_rate)
     us, vs = _checked_factors(problem, u, v)
     left, right, value, rate = _run_to_end(
-        problem,
-        us,
-        vs,
-        learning_rate,
-        jnp.asarray(scale),
-        steps,
-        trained=one_of("trained", trained, Trained),
+        problem, us, vs, learning_rate, jnp.asarray(scale), steps, trained=one_of("trained", trained, Trained)
     )
     return Path(problem.op.like(left), problem.op.like(right), value, rate)
 

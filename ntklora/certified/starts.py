@@ -59,7 +59,7 @@ def _normals(key: Array, number: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @partial(jax.jit, static_argnames="length")
-def _draw(key: Array, number: Array, *, length: int) -> Array:
+def _draw(key: Array, number: int, *, length: int) -> Array:
     return jax.random.normal(jax.random.fold_in(key, number), (length,))
 
 

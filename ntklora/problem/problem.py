@@ -138,7 +138,7 @@ def _checked_perturbation(op: TangentOperator, perturbation: Array | dict[str, A
 
 def _require_finite(what: str, array: Array) -> None:
     host = np.asarray(array)
-    # The sum first, in a third of the time: it is finite wherever nothing overflows.
+    # The sum first, in half the time: it is finite wherever no entry is bad and nothing overflows.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(host.sum()):
             return

@@ -48,8 +48,8 @@ def provenance() -> dict[str, Any]:
 def device_in_use() -> dict[str, Any]:
     """What this process computes on: everything of the machine that the last bits of a number depend on.
 
-    The kind of processor chooses the instructions, threads the order of sums; with them JAX's device, where
-    the process has imported it. None of it names a host.
+    The kind of processor chooses the instructions, threads the order of sums; with them JAX's device, where the process
+    has imported it. None of it names a host.
     """
     found: dict[str, Any] = {
         "processor": processor_digest(),

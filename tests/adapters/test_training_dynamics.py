@@ -168,7 +168,7 @@ def test_weight_decay_balances_the_factors_at_the_rate_of_the_flow():
         ({"steps": -1}, "steps must be a whole number >= 0, got -1"),
         ({"learning_rate": 0.1, "optimizer": optax.sgd(0.1)}, "not both"),
         ({"initialization": "kaimming"}, "did you mean 'kaiming'"),
-        ({"trained": "middle"}, "unknown trained 'middle'; expected one of both, left, right"),
+        ({"trained": "middle"}, "trained must be one of both, left, right, got 'middle'"),
     ],
 )
 def test_misuse_is_named(arguments, message):

@@ -87,7 +87,7 @@ def test_networks_are_values():
         (lambda: Transformer(2, width=30, heads=4), "heads = 4 must divide width = 30"),
         (
             lambda: MLP((64, 4, 2), parametrization="ntkk").init(jax.random.key(0)),
-            "unknown parametrization 'ntkk'; expected one of ntk, standard",
+            "parametrization must be one of ntk, standard, got 'ntkk'",
         ),
     ],
 )

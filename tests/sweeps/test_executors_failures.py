@@ -68,6 +68,7 @@ def test_a_bad_cell_is_a_row_and_its_neighbours_are_computed(jobs):
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("given", [None, "3"])
 def test_a_process_has_one_thread_unless_another_number_is_given(given, jobs, monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")  # with an accelerator there is one process for all cores
     monkeypatch.delenv("NPROC", raising=False)
     if given:
         monkeypatch.setenv("NPROC", given)
