@@ -1,8 +1,8 @@
 """How the outputs move with the factors of one weight, at one point: `J(du, dv)_ij = <G_ij, du vᵀ + u dvᵀ>`.
 
 Four things are asked of it: the outputs themselves, `J` of a direction, `Jᵀ` of a vector of outputs, and the curvature
-`WᵀKW` with `K = J M⁻¹ Jᵀ` that a loss with `∇²L = W Wᵀ` feels (`kernel`). Dense features are multiplied by `u` and `v`
-once, when the point is met, and never again; of factored ones the products are as cheap as what came of them.
+`WᵀKW` with `K = J M⁻¹ Jᵀ` that a loss with `∇²L = W Wᵀ` feels (`kernel`). The products of the features with `u` and `v`
+are formed once, when the point is met, and serve all four.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ntklora.solvers.kernel import curvature_kernel, kernel_of_directions
+from ntklora.solvers.kernel import kernel_of_directions, kernel_through_positions, positions_are_cheaper
 from ntklora.solvers.shifted import Inverse
-from ntklora.tangent.blocks import Block, Dense, Factored, Transposed
+from ntklora.tangent.blocks import Block, Dense, Factored, Transposed, TwoSided
 
 Array = Any
 
@@ -48,9 +48,62 @@ class DenseJacobian(NamedTuple):
 
 
 class FactoredJacobian(NamedTuple):
-    """Of features in any other form, `block`, at the factors `u (m, r)` and `v (n, r)`."""
+    """Of features `Σ_t b_ijt a_itᵀ`: `left (N, K, T, r)` holds `uᵀ b_ijt`, `right (N, T, r)` holds `vᵀ a_it`."""
 
-    block: Block
+    block: Factored
+    left: Array
+    right: Array
+
+    def outputs(self, u: Array) -> Array:
+        """`<G_ij, u vᵀ>`, shape `(N, K)`."""
+        return (self.left * self.right[:, None]).sum((2, 3))
+
+    def change(self, du: Array, dv: Array) -> Array:
+        """`J(du, dv)`, shape `(N, K)`."""
+        left, right = self.block.b @ du, self.block.a @ dv
+        return (left * self.right[:, None] + self.left * right[:, None]).sum((2, 3))
+
+    def pull(self, alpha: Array) -> tuple[Array, Array]:
+        """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`."""
+        left = jnp.einsum("iktm,iktr->mr", self.block.b, alpha[:, :, None, None] * self.right[:, None])
+        return left, jnp.einsum("itn,itr->nr", self.block.a, jnp.einsum("ik,iktr->itr", alpha, self.left))
+
+    def curvature(self, inverse: Inverse, factor: Array) -> Array:
+        """`Wᵀ J M⁻¹ Jᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
+        if positions_are_cheaper(self.block, self.right.shape[2], factor.shape[2]):
+            return kernel_through_positions(self.block, inverse, self.left, self.right, factor)
+        along_u = jnp.einsum("iktm,itr->ikrm", self.block.b, self.right)
+        along_v = jnp.einsum("iktr,itn->ikrn", self.left, self.block.a)
+        return kernel_of_directions(inverse, along_u, along_v, factor)
+
+
+class FlippedJacobian(NamedTuple):
+    """Of a weight whose transpose, with the roles of `u` and `v` exchanged, has the Jacobian `of`."""
+
+    of: FactoredJacobian
+
+    def outputs(self, u: Array) -> Array:
+        """`<G_ij, u vᵀ>`, shape `(N, K)`."""
+        return self.of.outputs(u)
+
+    def change(self, du: Array, dv: Array) -> Array:
+        """`J(du, dv)`, shape `(N, K)`."""
+        return self.of.change(dv, du)
+
+    def pull(self, alpha: Array) -> tuple[Array, Array]:
+        """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`."""
+        right, left = self.of.pull(alpha)
+        return left, right
+
+    def curvature(self, inverse: Inverse, factor: Array) -> Array:
+        """`Wᵀ J M⁻¹ Jᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
+        return self.of.curvature(inverse.flipped(), factor)
+
+
+class TwoSidedJacobian(NamedTuple):
+    """Of a weight met both ways, at the factors `u (m, r)` and `v (n, r)`."""
+
+    block: TwoSided
     u: Array
     v: Array
 
@@ -64,36 +117,30 @@ class FactoredJacobian(NamedTuple):
 
     def pull(self, alpha: Array) -> tuple[Array, Array]:
         """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`."""
-        return _pulled(self.block, self.u, self.v, alpha)
+        matrix = self.block.adjoint(alpha)
+        return matrix @ self.v, matrix.T @ self.u
 
     def curvature(self, inverse: Inverse, factor: Array) -> Array:
         """`Wᵀ J M⁻¹ Jᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
-        return curvature_kernel(self.block, inverse, self.u, self.v, factor)
+        along_u, along_v = (x.swapaxes(2, 3) for x in (self.block.times_v(self.v), self.block.times_u(self.u)))
+        return kernel_of_directions(inverse, along_u, along_v, factor)
 
 
-Jacobian = DenseJacobian | FactoredJacobian
+Jacobian = DenseJacobian | FactoredJacobian | FlippedJacobian | TwoSidedJacobian
 
 
 def jacobian_at(block: Block, u: Array, v: Array) -> Jacobian:
     """The Jacobian of one weight's outputs at the factors `u (m, r)` and `v (n, r)`."""
-    if isinstance(block, Dense):
-        rows = block.num_samples * block.num_outputs
-        products = [x.swapaxes(2, 3).reshape(rows, -1) for x in (block.times_v(v), block.times_u(u))]
-        # Left to itself XLA transposes them again for several of their uses: a twentieth of a step of the solver.
-        along_u, along_v = jax.lax.optimization_barrier(products)
-        return DenseJacobian(along_u, along_v, block.num_outputs, u.shape[1])
-    return FactoredJacobian(block, u, v)
-
-
-def _pulled(block: Block, u: Array, v: Array, alpha: Array) -> tuple[Array, Array]:
     match block:
-        case Factored() if u.shape[1] < min(block.shape):
-            # Products with the factors first: A*(α) itself would cost min(m, n)/r times as much.
-            left = jnp.einsum("iktm,iktr->mr", block.b, alpha[:, :, None, None] * (block.a @ v)[:, None])
-            return left, jnp.einsum("itn,itr->nr", block.a, jnp.einsum("ik,iktr->itr", alpha, block.b @ u))
+        case Dense():
+            rows = block.num_samples * block.num_outputs
+            products = [x.swapaxes(2, 3).reshape(rows, -1) for x in (block.times_v(v), block.times_u(u))]
+            # Left to itself XLA transposes them again for several of their uses: a twentieth of a step of the solver.
+            along_u, along_v = jax.lax.optimization_barrier(products)
+            return DenseJacobian(along_u, along_v, block.num_outputs, u.shape[1])
+        case Factored():
+            return FactoredJacobian(block, block.b @ u, block.a @ v)
         case Transposed():
-            right, left = _pulled(block.of, v, u, alpha)
-            return left, right
-        case _:
-            matrix = block.adjoint(alpha)
-            return matrix @ v, matrix.T @ u
+            return FlippedJacobian(FactoredJacobian(block.of, block.of.b @ v, block.of.a @ u))
+        case TwoSided():
+            return TwoSidedJacobian(block, u, v)
