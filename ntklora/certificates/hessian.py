@@ -74,7 +74,8 @@ def hessian(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Hessi
     """The structured Hessian of F_P at `(u, v)`, for a problem and a point on the host."""
     us, vs = problem.op.as_dict(u), problem.op.as_dict(v)
     z = problem.f0 + problem.op.apply_factors(u, v)
-    kkt = kkt_matrices(problem, gradient_matrices(problem, dual_vector(problem, z)))
+    gammas = gradient_matrices(problem, dual_vector(problem, z))
+    kkt = kkt_matrices(problem, gammas)
     largest = max(float(np.linalg.norm(stack(us[name], vs[name]), 2)) for name in us)
     root = problem.loss.hessian_factor(z, problem.y) / np.sqrt(problem.num_samples)
     linear_gauge = problem.lam == 0 and problem.perturbation is None
@@ -83,17 +84,17 @@ def hessian(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Hessi
         q = stack(us[name], vs[name])
         rotation, rank = _principal_rotation(q, largest)
         q = (q @ rotation)[:, :rank]
-        values, vectors = np.linalg.eigh(2 * kkt[name])
+        values, vectors = _eigenpairs(problem, gammas[name], kkt[name])
         sizes.append(np.abs(values).max())
         frames.append(BlockFrame(name, block.shape[0], vectors, rotation, rank))
         if rank < rotation.shape[1]:
             free.append(_free_modes(name, 2 * kkt[name], q, rotation.shape[1] - rank))
         if rank:
             slopes = _slopes(block, q, root)
-            rows.append((vectors.T @ slopes).reshape(len(slopes), values.size * rank))
+            rows.append(_rotated(slopes, vectors))
             diagonals.append(np.repeat(values, rank))
             tangents = _linear_gauge(q, block.shape[0]) if linear_gauge else _orthogonal_gauge(q)
-            gauges.append((vectors.T @ tangents).reshape(len(tangents), values.size * rank).T)
+            gauges.append(_rotated(tangents, vectors).T)
     diagonal = np.concatenate([np.zeros(0), *diagonals])
     stacked = np.concatenate([np.zeros((len(root) * root.shape[2], 0)), *rows], 1)
     if 0 < stacked.shape[1] < len(stacked):
@@ -184,6 +185,29 @@ def _schur(h: Hessian, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = slice(int(kept.sum()), int(kept.sum()) + m)
     scaling[rows] = 1.0 / np.sqrt(np.maximum(1.0, np.abs(corner[:m, :m]).max(1)))
     return matrix, kept, scaling
+
+
+def _eigenpairs(problem: Problem, gamma: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of `2S`. Without perturbation `λ ± σ_i` on `[x_i; ±y_i]/√2` from the SVD of `Γ`, in half the time of `eigh`."""
+    if problem.perturbation is not None:
+        return np.linalg.eigh(2 * s)
+    (m, n), k = gamma.shape, min(gamma.shape)
+    left, sigma, right = np.linalg.svd(gamma)
+    vectors = np.zeros((m + n, m + n))
+    vectors[:m, :k] = vectors[:m, k : 2 * k] = left[:, :k] / np.sqrt(2)
+    vectors[m:, k : 2 * k] = right[:k].T / np.sqrt(2)
+    vectors[m:, :k] = -vectors[m:, k : 2 * k]
+    vectors[:m, 2 * k : m + k] = left[:, k:]
+    vectors[m:, m + k :] = right[k:].T
+    values = problem.lam + np.concatenate([-sigma, sigma, np.zeros(m + n - 2 * k)])
+    return values, vectors
+
+
+def _rotated(tangents: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Directions `(k, p, r)` of one weight in the eigenvectors `(p, p)` of `2S`: `(k, p r)`, as one product."""
+    k, p, r = tangents.shape
+    turned = tangents.swapaxes(1, 2).reshape(k * r, p) @ vectors
+    return turned.reshape(k, r, p).swapaxes(1, 2).reshape(k, p * r)
 
 
 def _principal_rotation(q: np.ndarray, largest: float) -> tuple[np.ndarray, int]:
