@@ -1,31 +1,31 @@
-"""Ctrl-C: the first finishes the running cell and keeps what is done, the second stops at once."""
+"""Ctrl-C and SIGTERM: the first finishes the running cell and keeps what is done, the second stops at once."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# SIGTERM is how schedulers, containers and service managers ask.
+_ASKING = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interruption:
-    """Whether the person asked to stop."""
+    """Whether a person or a scheduler asked to stop."""
 
     requested = False
 
 
 @contextmanager
 def graceful_interruption() -> Iterator[Interruption]:
-    """Within, one Ctrl-C sets `requested`; another raises KeyboardInterrupt as usual.
+    """Within, one Ctrl-C or SIGTERM sets `requested`; another raises KeyboardInterrupt.
 
-    Outside the main thread signals cannot be caught, so that Ctrl-C keeps its usual meaning.
+    Outside the main thread signals cannot be caught, so that both keep their usual meaning.
     """
     interruption = Interruption()
-    if not _in_main_thread():
-        yield interruption
-        return
 
     def ask(signum: int, frame: FrameType | None) -> None:
         if interruption.requested:
@@ -33,25 +33,25 @@ def graceful_interruption() -> Iterator[Interruption]:
         interruption.requested = True
         print("finishing what is running; Ctrl-C again stops at once", file=sys.stderr, flush=True)
 
-    before = signal.signal(signal.SIGINT, ask)
-    try:
+    with _handling(ask):
         yield interruption
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def ignoring_interruption() -> Iterator[None]:
-    """Within, Ctrl-C does nothing, nor in the processes started meanwhile, which inherit that for good."""
-    if not _in_main_thread():
+    """Within, Ctrl-C and SIGTERM do nothing, nor in the processes started meanwhile, which inherit that for good."""
+    with _handling(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = [signal.signal(each, handler) for each in _ASKING]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+        for each, usual in zip(_ASKING, before, strict=True):
+            signal.signal(each, usual)

@@ -100,13 +100,14 @@ def test_an_unreadable_shard_is_named_set_aside_and_recomputed(log, store, damag
     assert numbers(store.rows(Sweep(experiment, cells))) == expected
 
 
-def test_one_interruption_finishes_the_running_chunk_and_the_next_run_goes_on(log, store):
+@pytest.mark.parametrize("asking", [signal.SIGINT, signal.SIGTERM])
+def test_one_interruption_finishes_the_running_chunk_and_the_next_run_goes_on(log, store, asking):
     experiment = ladder(log)
     cells = experiment.cells(Profile.smoke)
 
     def run(cell):
         if asdict(cell) == cells[0]:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), asking)
         return experiment.run(cell)
 
     interrupting = ladder(log)
@@ -118,14 +119,15 @@ def test_one_interruption_finishes_the_running_chunk_and_the_next_run_goes_on(lo
     assert len(computed(log)) == 6
 
 
-def test_two_interruptions_stop_at_once_and_keep_finished_cells(log, store):
+@pytest.mark.parametrize("asking", [signal.SIGINT, signal.SIGTERM])
+def test_two_interruptions_stop_at_once_and_keep_finished_cells(log, store, asking):
     experiment = ladder(log, chunk=8)
     cells = experiment.cells(Profile.smoke)
 
     def run(cell):
         if asdict(cell) == cells[2]:
             os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), asking)
         return experiment.run(cell)
 
     interrupting = ladder(log, chunk=8)
