@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ntklora.environment import num_threads, processor_digest
+from ntklora.sweeps.computation import Vmapped
 from ntklora.version import __version__
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "pyarrow", "matplotlib", "scikit-learn")
@@ -43,6 +46,20 @@ def provenance() -> dict[str, Any]:
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": command_line(),
     }
+
+
+def source_digest(run: Callable[[Any], Any] | Vmapped) -> str | None:
+    """The hash of the file that defines what an experiment computes; None where it is in no file, as in a notebook.
+
+    The revision is that of this package: it says nothing of a file beside it. What that file imports is not in here.
+    """
+    function: Any = run.compute if isinstance(run, Vmapped) else run
+    while isinstance(function, partial):
+        function = function.func
+    try:
+        return sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()[:12]
+    except (TypeError, OSError):
+        return None
 
 
 def device_in_use() -> dict[str, Any]:

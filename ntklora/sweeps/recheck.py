@@ -3,7 +3,8 @@
 Which comparison is right depends on where the row was computed and where it is computed again. Bit for bit, where
 everything that the last bits depend on is on record and the same here:
 
-    the code            the revision, without uncommitted changes; the versions of Python and of the packages
+    the code            the revision, without uncommitted changes; the experiment's file; the versions of Python and of
+                        the packages
     the program         XLA's flags; for cells computed together, the cut of the sweep into chunks
     the machine         the kind of processor, the cores and BLAS threads in use, JAX's platform and kind of device
 
@@ -28,7 +29,7 @@ from ntklora.sweeps.difference import largest_difference, same_bits
 from ntklora.sweeps.executors import Executor
 from ntklora.sweeps.experiment import Cell, CellStatus, Column, Experiment, Row
 from ntklora.sweeps.limits import Limits
-from ntklora.sweeps.provenance import now, provenance
+from ntklora.sweeps.provenance import now, provenance, source_digest
 from ntklora.sweeps.reference import find_experiment
 from ntklora.sweeps.store import Store
 from ntklora.sweeps.store.writing import write_json
@@ -76,7 +77,12 @@ def recheck(
     chosen = sorted(random.Random(seed).sample(finished, min(count, len(finished))))
     stored = {row["key"]: row for row in store.rows([sweep.keys[index] for index in chosen])}
     computed = _compute(sweep, reference, chosen, executor, limits)
-    here = {**provenance(), "device": executor.device(), "cut": sweep.cut}
+    here = {
+        **provenance(),
+        "source": source_digest(experiment.run),
+        "device": executor.device(),
+        "cut": sweep.cut,
+    }
     runs = store.runs()
     found = []
     for index in chosen:
@@ -148,6 +154,8 @@ def _why_not_bitwise(
     if here["revision"].endswith("+dirty"):
         return "the source has uncommitted changes"
     for run in candidates:
+        if run.get("source") != here["source"]:
+            return "the experiment's file has changed"
         for name in ("versions", "xla_flags", *(["cut"] if together else [])):
             if run.get(name) != here[name]:
                 return f"{_WORDS[name]} differ"

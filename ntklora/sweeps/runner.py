@@ -20,7 +20,7 @@ from ntklora.sweeps.interruption import graceful_interruption, ignoring_interrup
 from ntklora.sweeps.limits import Limits
 from ntklora.sweeps.numerics import current_numerics
 from ntklora.sweeps.progress import show_progress
-from ntklora.sweeps.provenance import now, provenance
+from ntklora.sweeps.provenance import now, provenance, source_digest
 from ntklora.sweeps.store import Store, lock
 from ntklora.sweeps.sweep import Sweep
 
@@ -125,6 +125,8 @@ class _Run:
             self._say(f"shard {damage.shard} {damage.reason}; it is set aside, and its cells are computed again")
         if len(self.damaged) > _MOST:
             self._say(f"so are {len(self.damaged) - _MOST} other shards, which the manifest names")
+        self.source = source_digest(self.sweep.experiment.run)
+        self._say_if_changed()
         missing = self.store.missing(self.sweep, retry_failed=retry_failed, force=force)
         experiment, cells = self.sweep.experiment, self.sweep.cells
         self.asked = range(len(cells)) if shard is None else sorted(cells_of_shard(experiment, cells, shard))
@@ -141,7 +143,13 @@ class _Run:
 
     def open(self) -> None:
         """Say in the manifest that a run began."""
-        entry: dict[str, Any] = {**provenance(), "asked": len(self.todo), "cut": self.sweep.cut}
+        entry: dict[str, Any] = {
+            **provenance(),
+            "version": self.sweep.experiment.version,
+            "source": self.source,
+            "asked": len(self.todo),
+            "cut": self.sweep.cut,
+        }
         if self.shard is not None:
             entry["shard"] = str(self.shard)
         entry["set_aside"] = [damage._asdict() for damage in self.damaged]
@@ -168,6 +176,16 @@ class _Run:
         statuses, keys = self.store.statuses(), self.sweep.keys
         failed = sum(statuses.get(keys[position], CellStatus.ok) != CellStatus.ok for position in self.asked)
         return Tally(len(self.asked), self.computed, failed, self.computed < len(self.todo), self.contradicted)
+
+    def _say_if_changed(self) -> None:
+        """Rows are known by the experiment's version: another file under the same one is the person's to judge."""
+        version = self.sweep.experiment.version
+        runs = [run for run in self.store.runs() if run.get("version") == version]
+        if not self.force and runs and runs[-1].get("source") != self.source:
+            self._say(
+                f"its file has changed since the last run; rows of version {version} are kept: raise the version if a "
+                "cell gives other numbers now (`sweep recheck` tells)"
+            )
 
     def _write(self, number: int) -> None:
         """One shard, its rows in the order of the cells, so that the same cells make the same shard."""

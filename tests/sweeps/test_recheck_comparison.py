@@ -85,6 +85,7 @@ def test_a_bit_that_differs_is_found_and_named(tmp_path):
         ({"cut": "of another sweep"}, "the cells that were computed together differ"),
         ({"device": {"processor": "other"}}, "the kind of processor was other"),
         ({"device": {}}, "the kind of processor was not recorded"),
+        ({"source": "another"}, "the experiment's file has changed"),
         ({"finished": "2000"}, "no run in the manifest wrote it"),
     ],
 )

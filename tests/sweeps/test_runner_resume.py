@@ -3,17 +3,39 @@
 import os
 import signal
 from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ntklora.sweeps import CellStatus, Profile
+from ntklora.sweeps.reference import load_file
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
 from ntklora.sweeps.sweep import Sweep
+from tests.sweeps import ladder as ladders
 from tests.sweeps.ladder import ladder
 
 PROVENANCE = ("seconds", "date", "revision")
+HALVES = """
+from dataclasses import dataclass
+from ntklora.sweeps import Column, Experiment, Profile
+
+@dataclass(frozen=True)
+class Whole:
+    number: int
+
+experiment = Experiment(
+    name="halves",
+    version={version},
+    question="What is half of it?",
+    parameters=Whole,
+    columns=(Column("half", float, "its half"),),
+    profiles={{Profile.smoke: ({{"number": (1, 2)}},)}},
+    run=lambda whole: {{"half": whole.number / 2}},
+)
+"""
 
 
 @pytest.fixture
@@ -156,6 +178,18 @@ def test_the_manifest_says_where_the_numbers_come_from(log, store):
     assert run["computed"] == run["asked"] == 6
     assert run["date"] < run["finished"]
     assert {"revision", "versions", "device", "xla_flags", "command"} <= set(run)
+    assert (run["version"], run["source"]) == (1, sha256(Path(ladders.__file__).read_bytes()).hexdigest()[:12])
+
+
+def test_a_run_says_that_the_experiments_file_has_changed_under_the_same_version(tmp_path, capsys):
+    path, store = tmp_path / "halves.py", Store(tmp_path / "store")
+    said = []
+    for text, version in ((HALVES, 1), (HALVES, 1), (HALVES + "# a comment", 1), (HALVES, 2)):
+        path.write_text(text.format(version=version))
+        experiment = load_file(path).experiment
+        run_experiment(experiment, experiment.cells(Profile.smoke), store)
+        said.append("its file has changed since the last run; rows of version 1" in capsys.readouterr().err)
+    assert said == [False, False, True, False]
 
 
 @pytest.mark.parametrize(
