@@ -5,8 +5,9 @@ problem's shapes serves every rank up to eight (the next one up to sixteen), eve
 the optimum and the endpoints alike. Small problems are given room beyond: samples up to a multiple of sixteen, rows and
 columns of the weights up to one of eight, so that neighbouring sizes, and data that excite a direction more or less,
 share a program. Where features make a step long nothing is added, and with dense ones columns come in twos: there
-fewer of them soon save what another compilation takes. On a processor every core runs a share of the starts; where a
-start ends does not depend on which.
+fewer of them soon save what another compilation takes. Weights of one form lie side by side: many of them make a
+program hardly longer. On a processor every core runs a share of the starts; where a start ends does not depend on
+which.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ntklora.problem.problem import Problem
 from ntklora.problem.room import with_room
 from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
 from ntklora.solvers.newton import DEFAULT
+from ntklora.solvers.stacked import stack_alike, stacked, unstacked
 from ntklora.tangent.blocks import Block, Dense, Factored
 
 Array = Any
@@ -67,7 +69,8 @@ def run_newton(
     else:
         queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
     calls = max(threads, -(-starts // queue))
-    columns = _columns(problem)
+    columns, shapes = _columns(problem), problem.shapes
+    problem, groups = stack_alike(problem)
 
     def run(call: int) -> Ends:
         # Every so manyth start: the scale of the starts grows along the queue, and with it the number of steps.
@@ -75,7 +78,7 @@ def run_newton(
         some_lams = unit * np.asarray(lams, np.float64)[rows]
         padding = queue - len(some_lams)
         some_u, some_v = (
-            {k: _padded(x[rows], padding, problem.shapes[k][side], columns) for k, x in factor.items()}
+            stacked({k: _padded(x[rows], padding, shapes[k][side], columns) for k, x in factor.items()}, groups)
             for side, factor in enumerate((u, v))
         )
         # The flag may have been switched on for the calling thread alone.
@@ -99,6 +102,7 @@ def run_newton(
         return whole
 
     ends = jax.tree.map(gathered, *parts)
+    ends = ends._replace(u=unstacked(ends.u, groups), v=unstacked(ends.v, groups))
     cut_u, cut_v = (
         {k: x[:, : given[k].shape[1], : given[k].shape[2]] for k, x in factor.items()}
         for factor, given in ((ends.u, u), (ends.v, v))

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 
 from ntklora.problem.objective import training_loss
 from ntklora.problem.problem import Problem
-from ntklora.solvers.point import Factors, Point, inner, penalty_gradient, plus, scaled
+from ntklora.solvers.point import Factors, Point, inner, penalty_gradient, plus, scaled, second_change
+from ntklora.solvers.stacked import Stacked, total
 from ntklora.solvers.system import System, first_change, solve_pulled, solve_system
-from ntklora.tangent.blocks import Dense
+from ntklora.tangent.blocks import Block, Dense
 
 Array = Any
 
@@ -44,7 +45,7 @@ def newton_curve(problem: Problem, system: System, point: Point) -> Curve:
     direction = scaled(solve_system(system, point.gradient), -1.0)
     slope = inner(point.gradient, direction)
     direction = scaled(direction, jnp.where(slope > 0, -1.0, 1.0))
-    drift = jnp.einsum("ika,ik->ia", system.factor, problem.op.apply_factors(*direction))
+    drift = jnp.einsum("ika,ik->ia", system.factor, second_change(problem, direction))
     bend = scaled(solve_pulled(system, drift), -1.0)
     return Curve(direction, bend, -jnp.abs(slope), slope > 0)
 
@@ -52,7 +53,7 @@ def newton_curve(problem: Problem, system: System, point: Point) -> Curve:
 def values_along(problem: Problem, at: Factors, point: Point, curve: Curve) -> tuple[Array, Array]:
     """`F_P` at every length in `LENGTHS`: on the straight line, and on the bent one."""
     direction, bend = curve.direction, curve.bend
-    first, second = first_change(point.jacobians, direction), problem.op.apply_factors(*direction)
+    first, second = first_change(point.jacobians, direction), second_change(problem, direction)
     bent_second = second + first_change(point.jacobians, bend)
     third, fourth = _outputs_beyond(problem, bend, direction)
     penalty = point.objective - training_loss(problem, point.z)
@@ -85,14 +86,19 @@ def _outputs_beyond(problem: Problem, bend: Factors, direction: Factors) -> tupl
     """`A(e_u d_vᵀ + d_u e_vᵀ)` and `A(e_u e_vᵀ)`, `(N, K)`: the outputs' terms of third and fourth order in `t`."""
     third, fourth = jnp.zeros_like(problem.f0), jnp.zeros_like(problem.f0)
     for name, block in problem.op.blocks.items():
-        (e_u, e_v), (d_u, d_v) = ((x[0][name], x[1][name]) for x in (bend, direction))
-        if isinstance(block, Dense):
-            mixed, own = _applied_to_two(block, e_u @ d_v.T + d_u @ e_v.T, e_u @ e_v.T)
-        else:
-            mixed = block.apply_factors(e_u, d_v) + block.apply_factors(d_u, e_v)
-            own = block.apply_factors(e_u, e_v)
+        mixed, own = _mixed_and_own(block, *(half[name] for factors in (bend, direction) for half in factors))
         third, fourth = third + mixed, fourth + own
     return third, fourth
+
+
+def _mixed_and_own(block: Block | Stacked, e_u: Array, e_v: Array, d_u: Array, d_v: Array) -> tuple[Array, Array]:
+    match block:
+        case Stacked():
+            each, own = jax.vmap(_mixed_and_own)(block.of, e_u, e_v, d_u, d_v)
+            return total(each), total(own)
+        case Dense():
+            return _applied_to_two(block, e_u @ d_v.T + d_u @ e_v.T, e_u @ e_v.T)
+    return block.apply_factors(e_u, d_v) + block.apply_factors(d_u, e_v), block.apply_factors(e_u, e_v)
 
 
 def _applied_to_two(block: Dense, one: Array, other: Array) -> tuple[Array, Array]:

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ntklora.module import Module
 from ntklora.solvers.kernel import kernel_of_directions, kernel_through_positions, positions_are_cheaper
-from ntklora.solvers.shifted import Inverse
+from ntklora.solvers.shifted import Inverse, StackedInverse
+from ntklora.solvers.stacked import Stacked, total
 from ntklora.tangent.blocks import Block, Dense, Factored, Transposed, TwoSided
 
 Array = Any
 
 
-class DenseJacobian(NamedTuple):
+class DenseJacobian(Module):
     """Of dense features: `along_u (NK, r m)` and `along_v (NK, r n)` hold `(G_ij v)ᵀ` and `uᵀ G_ij`, row after row."""
 
     along_u: Array
     along_v: Array
-    num_outputs: int
-    rank: int
+    num_outputs: int = eqx.field(static=True)
+    rank: int = eqx.field(static=True)
 
     def outputs(self, u: Array) -> Array:
         """`<G_ij, u vᵀ>`, shape `(N, K)`."""
@@ -43,7 +46,9 @@ class DenseJacobian(NamedTuple):
 
     def curvature(self, inverse: Inverse, factor: Array) -> Array:
         """`Wᵀ J M⁻¹ Jᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
-        along_u, along_v = (x.reshape(-1, self.num_outputs, self.rank, x.shape[1] // self.rank) for x in self[:2])
+        along_u, along_v = (
+            x.reshape(-1, self.num_outputs, self.rank, x.shape[1] // self.rank) for x in (self.along_u, self.along_v)
+        )
         return kernel_of_directions(inverse, along_u, along_v, factor)
 
 
@@ -126,10 +131,34 @@ class TwoSidedJacobian(NamedTuple):
         return kernel_of_directions(inverse, along_u, along_v, factor)
 
 
-Jacobian = DenseJacobian | FactoredJacobian | FlippedJacobian | TwoSidedJacobian
+class StackedJacobian(NamedTuple):
+    """Of weights side by side: `of` has them as the first axis of its arrays, and so have the factors."""
+
+    of: Any  # a Jacobian of one weight, with that axis
+
+    def outputs(self, u: Array) -> Array:
+        """`Σ_l <G^l_ij, u^l v^lᵀ>`, shape `(N, K)`."""
+        return total(jax.vmap(lambda jacobian, x: jacobian.outputs(x))(self.of, u))
+
+    def change(self, du: Array, dv: Array) -> Array:
+        """`Σ_l J^l(du^l, dv^l)`, shape `(N, K)`."""
+        return total(jax.vmap(lambda jacobian, x, y: jacobian.change(x, y))(self.of, du, dv))
+
+    def pull(self, alpha: Array) -> tuple[Array, Array]:
+        """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`, of every weight."""
+        return jax.vmap(lambda jacobian: jacobian.pull(alpha))(self.of)
+
+    def curvature(self, inverse: StackedInverse, factor: Array) -> Array:
+        """`Σ_l Wᵀ J^l M⁻¹ J^lᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
+        # W once for each: shared, it has XLA bring the weights from the first axis to the last and back.
+        each = jnp.broadcast_to(factor, (len(jax.tree.leaves(self.of)[0]), *factor.shape))
+        return total(jax.vmap(lambda jacobian, m, w: jacobian.curvature(m, w))(self.of, inverse.of, each))
 
 
-def jacobian_at(block: Block, u: Array, v: Array) -> Jacobian:
+Jacobian = StackedJacobian | DenseJacobian | FactoredJacobian | FlippedJacobian | TwoSidedJacobian
+
+
+def jacobian_at(block: Block | Stacked, u: Array, v: Array) -> Jacobian:
     """The Jacobian of one weight's outputs at the factors `u (m, r)` and `v (n, r)`."""
     match block:
         case Dense():
@@ -144,3 +173,5 @@ def jacobian_at(block: Block, u: Array, v: Array) -> Jacobian:
             return FlippedJacobian(FactoredJacobian(block.of, block.of.b @ v, block.of.a @ u))
         case TwoSided():
             return TwoSidedJacobian(block, u, v)
+        case Stacked():
+            return StackedJacobian(jax.vmap(jacobian_at)(block.of, u, v))

@@ -34,7 +34,7 @@ def evaluate(problem: Problem, at: Factors) -> Point:
     z = problem.f0 + sum(jacobian.outputs(u[name]) for name, jacobian in jacobians.items())
     gammas = gradient_matrices(problem, dual_vector(problem, z))
     push = penalty_gradient(problem, at)
-    gradient = plus(({k: g @ v[k] for k, g in gammas.items()}, {k: g.T @ u[k] for k, g in gammas.items()}), push)
+    gradient = plus(({k: g @ v[k] for k, g in gammas.items()}, {k: g.mT @ u[k] for k, g in gammas.items()}), push)
     objective = training_loss(problem, z) + 0.5 * inner(at, push)
     return Point(objective, z, jacobians, gammas, gradient, jnp.sqrt(inner(gradient, gradient)))
 
@@ -50,6 +50,11 @@ def penalty_gradient(problem: Problem, at: Factors) -> Factors:
         push = problem.lam * q + 2 * matrix @ q
         push_u[name], push_v[name] = push[: len(u[name])], push[len(u[name]) :]
     return push_u, push_v
+
+
+def second_change(problem: Problem, direction: Factors) -> Array:
+    """`A(du dvᵀ)`, shape `(N, K)`."""
+    return sum(block.apply_factors(direction[0][k], direction[1][k]) for k, block in problem.op.blocks.items())
 
 
 def inner(x: Factors, y: Factors) -> Array:

@@ -102,23 +102,42 @@ class Whole(NamedTuple):
         return Whole(self.vv, self.uv.T, self.uu)
 
 
+class StackedInverse(NamedTuple):
+    """Of weights side by side: `of` has them as the first axis of its arrays, and so have the factors."""
+
+    of: SmallerSide | Flipped
+
+    def apply(self, x_u: Array, x_v: Array) -> tuple[Array, Array]:
+        """`M⁻¹ [x_u; x_v]`: `(L, m, r), (L, n, r) -> (L, m, r), (L, n, r)`."""
+        return jax.vmap(lambda inverse, x, y: inverse.apply(x, y))(self.of, x_u, x_v)
+
+
 Inverse = SmallerSide | Flipped | Whole
 
 
-def invert_shifted(gamma: Array, c: Array, perturbation: Array | None) -> Inverse:
-    """`M⁻¹` for `Γ (m, n)`: through the smaller side when `P = 0`, whole otherwise."""
+def invert_shifted(gamma: Array, c: Array, perturbation: Array | None) -> Inverse | StackedInverse:
+    """`M⁻¹` for `Γ (m, n)`, or `Γ (L, m, n)` of weights side by side.
+
+    Through the smaller side when `P = 0`, whole otherwise.
+    """
     if perturbation is not None:
         return _invert_whole(gamma, c, perturbation)
     # Written out: left in the products, the transpose sends each of four a slower way, 6% of a step on 32×32 features.
-    gamma_t = jax.lax.optimization_barrier(gamma.T)
-    if gamma.shape[0] >= gamma.shape[1]:
-        return _invert_smaller_side(gamma, gamma_t, c)
-    return _invert_smaller_side(gamma_t, gamma, c).flipped()
+    gamma_t = jax.lax.optimization_barrier(gamma.mT)
+    tall = gamma.shape[-2] >= gamma.shape[-1]
+    side = _smaller_side(gamma, gamma_t, c) if tall else _smaller_side(gamma_t, gamma, c)
+    inverse = side if tall else side.flipped()
+    return inverse if gamma.ndim == 2 else StackedInverse(inverse)
 
 
-def _invert_smaller_side(gamma: Array, gamma_t: Array, c: Array) -> SmallerSide:
-    eye = jnp.eye(gamma.shape[1], dtype=gamma.dtype)
-    return SmallerSide(gamma, gamma_t, jnp.linalg.inv(c**2 * eye - gamma_t @ gamma), c)
+def _smaller_side(gamma: Array, gamma_t: Array, c: Array) -> SmallerSide:
+    shifted = c**2 * jnp.eye(gamma.shape[-1], dtype=gamma.dtype) - gamma_t @ gamma
+    if gamma.ndim == 2:
+        return SmallerSide(gamma, gamma_t, jnp.linalg.inv(shifted), c)
+    # One after the other: XLA exchanges the rows of a batch in a loop of small operations, and on a processor batched
+    # LAPACK calls of several starts may wait for each other for ever (see `environment`).
+    inverses = jnp.stack([jnp.linalg.inv(each) for each in shifted])
+    return SmallerSide(gamma, gamma_t, inverses, jnp.broadcast_to(c, len(inverses)))
 
 
 def _invert_whole(gamma: Array, c: Array, perturbation: Array) -> Whole:

@@ -16,7 +16,7 @@ import jax.scipy.linalg
 from ntklora.problem.problem import Problem
 from ntklora.solvers.jacobian import Jacobian
 from ntklora.solvers.point import Factors, Point, plus
-from ntklora.solvers.shifted import Inverse, invert_shifted
+from ntklora.solvers.shifted import Inverse, StackedInverse, invert_shifted
 
 Array = Any
 
@@ -25,7 +25,7 @@ class System(NamedTuple):
     """`H + μI` at a point: `J` and `M⁻¹` by weight, `W (N, K, c)`, and the LU factors of `I + WᵀKW (Nc, Nc)`."""
 
     jacobians: dict[str, Jacobian]
-    inverses: dict[str, Inverse]
+    inverses: dict[str, Inverse | StackedInverse]
     factor: Array
     lu: tuple[Array, Array]
 
@@ -34,7 +34,7 @@ def assemble(problem: Problem, point: Point, shift: Array) -> System:
     """The system at the point for the shift `μ`."""
     factor = problem.loss.hessian_factor(point.z, problem.y) / jnp.sqrt(problem.num_samples)
     capacitance = jnp.eye(factor.shape[0] * factor.shape[2], dtype=point.z.dtype)
-    inverses = {}
+    inverses: dict[str, Any] = {}
     for name, jacobian in point.jacobians.items():
         matrix = None if problem.perturbation is None else problem.perturbation[name]
         inverses[name] = invert_shifted(point.gammas[name], problem.lam + shift, matrix)
