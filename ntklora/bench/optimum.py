@@ -20,13 +20,16 @@ from ntklora.certificates.duality import duality_gap
 from ntklora.certified.optimum import solve, solve_path
 from ntklora.instances.digits import digits_problem
 from ntklora.instances.gaussian import gaussian_problem
+from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
+from ntklora.tangent.operator import TangentOperator
 
 _PATH = tuple(np.geomspace(10.0, 1.0, 8))
+_WEIGHTS, _SIDE, _SAMPLES = 12, 32, 16
 
 
 def settings() -> dict[str, Callable[[], Problem]]:
-    """The problems by name: one weight or two, one output or ten, `λ` down to a thousandth of `λ_max`."""
+    """The problems by name: one weight, two or twelve, one output or ten, `λ` down to a thousandth of `λ_max`."""
     digits = partial(digits_problem, seed=0, labels="true")
     ten = partial(digits, num_outputs=10, loss="cross_entropy")
     return {
@@ -35,7 +38,19 @@ def settings() -> dict[str, Callable[[], Problem]]:
         "digits N=128 lam=0.001": partial(digits, network="mlp", num_samples=128, lam_ratio=1e-3),
         "digits N=16 K=10": partial(ten, network="mlp", num_samples=16),
         "two weights N=16 K=10": partial(ten, network="transformer", num_samples=16),
+        f"{_WEIGHTS} weights N={_SAMPLES}": _many_weights,
     }
+
+
+def _many_weights() -> Problem:
+    """As many weights of one form as a deep network has, Gaussian features of rank one, `λ = 0.01 λ_max`."""
+    rng = np.random.default_rng(0)
+    names = [f"layer{number}" for number in range(_WEIGHTS)]
+    a = {name: rng.standard_normal((_SAMPLES, 1, _SIDE)) for name in names}
+    b = {name: rng.standard_normal((_SAMPLES, 1, 1, _SIDE)) for name in names}
+    op = TangentOperator.from_factors(a, b)
+    problem = Problem(op, np.zeros((_SAMPLES, 1)), rng.standard_normal((_SAMPLES, 1)), "squared", 0.0)
+    return problem.with_lam(0.01 * lam_max(problem))
 
 
 def optimum_cases(*, repeats: int = 3, time_limit: float = 60.0) -> list[Case]:
