@@ -25,14 +25,14 @@ Array = Any
 class DenseJacobian(Module):
     """Of dense features: `along_u (NK, r m)` and `along_v (NK, r n)` hold `(G_ij v)ᵀ` and `uᵀ G_ij`, row after row."""
 
+    u: Array
     along_u: Array
     along_v: Array
     num_outputs: int = eqx.field(static=True)
-    rank: int = eqx.field(static=True)
 
-    def outputs(self, u: Array) -> Array:
+    def outputs(self) -> Array:
         """`<G_ij, u vᵀ>`, shape `(N, K)`."""
-        return (self.along_u @ u.T.reshape(-1)).reshape(-1, self.num_outputs)
+        return (self.along_u @ self.u.T.reshape(-1)).reshape(-1, self.num_outputs)
 
     def change(self, du: Array, dv: Array) -> Array:
         """`J(du, dv)`, shape `(N, K)`."""
@@ -42,13 +42,13 @@ class DenseJacobian(Module):
     def pull(self, alpha: Array) -> tuple[Array, Array]:
         """`Jᵀ α = (A*(α) v, A*(α)ᵀ u)` for `α (N, K)`."""
         left, right = (alpha.reshape(-1) @ along for along in (self.along_u, self.along_v))
-        return left.reshape(self.rank, -1).T, right.reshape(self.rank, -1).T
+        rank = self.u.shape[1]
+        return left.reshape(rank, -1).T, right.reshape(rank, -1).T
 
     def curvature(self, inverse: Inverse, factor: Array) -> Array:
         """`Wᵀ J M⁻¹ Jᵀ W` as `(Nc, Nc)`, for `W (N, K, c)`."""
-        along_u, along_v = (
-            x.reshape(-1, self.num_outputs, self.rank, x.shape[1] // self.rank) for x in (self.along_u, self.along_v)
-        )
+        n, rank = len(self.along_u) // self.num_outputs, self.u.shape[1]
+        along_u, along_v = (x.reshape(n, self.num_outputs, rank, -1) for x in (self.along_u, self.along_v))
         return kernel_of_directions(inverse, along_u, along_v, factor)
 
 
@@ -59,7 +59,7 @@ class FactoredJacobian(NamedTuple):
     left: Array
     right: Array
 
-    def outputs(self, u: Array) -> Array:
+    def outputs(self) -> Array:
         """`<G_ij, u vᵀ>`, shape `(N, K)`."""
         return (self.left * self.right[:, None]).sum((2, 3))
 
@@ -87,9 +87,9 @@ class FlippedJacobian(NamedTuple):
 
     of: FactoredJacobian
 
-    def outputs(self, u: Array) -> Array:
+    def outputs(self) -> Array:
         """`<G_ij, u vᵀ>`, shape `(N, K)`."""
-        return self.of.outputs(u)
+        return self.of.outputs()
 
     def change(self, du: Array, dv: Array) -> Array:
         """`J(du, dv)`, shape `(N, K)`."""
@@ -112,9 +112,9 @@ class TwoSidedJacobian(NamedTuple):
     u: Array
     v: Array
 
-    def outputs(self, u: Array) -> Array:
+    def outputs(self) -> Array:
         """`<G_ij, u vᵀ>`, shape `(N, K)`."""
-        return self.block.apply_factors(u, self.v)
+        return self.block.apply_factors(self.u, self.v)
 
     def change(self, du: Array, dv: Array) -> Array:
         """`J(du, dv)`, shape `(N, K)`."""
@@ -136,9 +136,9 @@ class StackedJacobian(NamedTuple):
 
     of: Any  # a Jacobian of one weight, with that axis
 
-    def outputs(self, u: Array) -> Array:
+    def outputs(self) -> Array:
         """`Σ_l <G^l_ij, u^l v^lᵀ>`, shape `(N, K)`."""
-        return total(jax.vmap(lambda jacobian, x: jacobian.outputs(x))(self.of, u))
+        return total(jax.vmap(lambda jacobian: jacobian.outputs())(self.of))
 
     def change(self, du: Array, dv: Array) -> Array:
         """`Σ_l J^l(du^l, dv^l)`, shape `(N, K)`."""
@@ -166,7 +166,7 @@ def jacobian_at(block: Block | Stacked, u: Array, v: Array) -> Jacobian:
             products = [x.swapaxes(2, 3).reshape(rows, -1) for x in (block.times_v(v), block.times_u(u))]
             # Left to itself XLA transposes them again for several of their uses: a twentieth of a step of the solver.
             along_u, along_v = jax.lax.optimization_barrier(products)
-            return DenseJacobian(along_u, along_v, block.num_outputs, u.shape[1])
+            return DenseJacobian(u, along_u, along_v, block.num_outputs)
         case Factored():
             return FactoredJacobian(block, block.b @ u, block.a @ v)
         case Transposed():

@@ -31,7 +31,7 @@ def evaluate(problem: Problem, at: Factors) -> Point:
     """Value and gradient of `F_P`: `g = 2SQ = (Γv + λu, Γᵀu + λv) + 2PQ`."""
     u, v = at
     jacobians = {name: jacobian_at(block, u[name], v[name]) for name, block in problem.op.blocks.items()}
-    z = problem.f0 + sum(jacobian.outputs(u[name]) for name, jacobian in jacobians.items())
+    z = problem.f0 + sum(jacobian.outputs() for jacobian in jacobians.values())
     gammas = gradient_matrices(problem, dual_vector(problem, z))
     push = penalty_gradient(problem, at)
     gradient = plus(({k: g @ v[k] for k, g in gammas.items()}, {k: g.mT @ u[k] for k, g in gammas.items()}), push)
