@@ -20,6 +20,10 @@ Array = Any
 Matrices = dict[str, Any]
 Groups = list[list[str]]
 
+# Entries of features that are copied without a thought, 128 MB. Beyond, one operation for all weights would also hold
+# the intermediate arrays of all of them at once, where they are long enough to fill a core each.
+_MOST = 2**24
+
 
 class Stacked(Module):
     """The features of `L` weights of one form: `of` is a block whose arrays have the weights as their first axis."""
@@ -69,19 +73,25 @@ def total(each: Array) -> Array:
 def stack_alike(problem: Problem) -> tuple[Problem, Groups]:
     """The problem with its weights of one form stacked, and the names in each group, which goes by the first of them.
 
-    For a problem on the host. A weight with a perturbation, or one that is met both ways, stays alone.
+    For a problem on the host. A weight with a perturbation, or one that is met both ways, stays alone, and so do those
+    of large features.
     """
     forms: dict[Any, list[str]] = {}
     for name, block in problem.op.blocks.items():
         alone = name if problem.perturbation is not None or isinstance(block, TwoSided) else None
         leaves, structure = jax.tree.flatten(block)
         forms.setdefault((alone, structure, *(leaf.shape for leaf in leaves)), []).append(name)
-    groups = list(forms.values())
+    groups = [group for names in forms.values() for group in _small_enough(problem, names)]
     blocks = {}
     for names in groups:
         alike = [problem.op.blocks[name] for name in names]
         blocks[names[0]] = alike[0] if len(alike) == 1 else Stacked(jax.tree.map(lambda *x: np.stack(x), *alike))
     return eqx.tree_at(lambda p: p.op.blocks, problem, blocks), groups
+
+
+def _small_enough(problem: Problem, names: list[str]) -> Groups:
+    entries = sum(leaf.size for name in names for leaf in jax.tree.leaves(problem.op.blocks[name]))
+    return [names] if entries <= _MOST else [[name] for name in names]
 
 
 def stacked(factors: Matrices, groups: Groups) -> Matrices:

@@ -53,7 +53,7 @@ def test_a_step_is_the_one_of_the_weights_apart(form):
         np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(other).max())
 
 
-def test_what_has_another_form_or_a_perturbation_stays_alone():
+def test_what_has_another_form_a_perturbation_or_large_features_stays_alone(monkeypatch):
     def forms(**options):
         together, groups = stack_alike(random_problem(0, **options).host())
         return groups, [isinstance(block, Stacked) for block in together.op.blocks.values()]
@@ -62,6 +62,8 @@ def test_what_has_another_form_or_a_perturbation_stays_alone():
     assert forms(shapes=three) == ([["w0", "w2"], ["w1"]], [True, False])
     assert forms(shapes=three, perturbed=True) == ([["w0"], ["w1"], ["w2"]], [False] * 3)
     assert forms(shapes=((5, 5),) * 2, layout="two-sided") == ([["w0"], ["w1"]], [False] * 2)
+    monkeypatch.setattr("ntklora.solvers.stacked._MOST", 8)
+    assert forms(shapes=((5, 5),) * 2) == ([["w0"], ["w1"]], [False] * 2)
 
 
 def starts(problem, groups, count):
