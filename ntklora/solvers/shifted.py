@@ -136,7 +136,7 @@ def _smaller_side(gamma: Array, gamma_t: Array, c: Array) -> SmallerSide:
         return SmallerSide(gamma, gamma_t, jnp.linalg.inv(shifted), c)
     # One after the other: XLA exchanges the rows of a batch in a loop of small operations, and on a processor batched
     # LAPACK calls of several starts may wait for each other for ever (see `environment`).
-    inverses = jnp.stack([jnp.linalg.inv(each) for each in shifted])
+    inverses = jax.lax.map(jnp.linalg.inv, shifted)
     return SmallerSide(gamma, gamma_t, inverses, jnp.broadcast_to(c, len(inverses)))
 
 

@@ -99,7 +99,7 @@ def test_more_weights_are_hardly_more_operations_and_no_batched_factorization():
         return minimize_each.lower(together, *queue).compile().as_text()
 
     few, many = program(2), program(10)
-    assert many.count("\n") < 2 * few.count("\n")
+    assert many.count("\n") < 1.3 * few.count("\n")
     factorized = re.findall(r"\(?f64\[([\d,]*)\]\S*(?: \S+)*? custom-call\([^\n]*lapack", many)
     assert factorized
     assert all(shape.count(",") == 1 for shape in factorized)
