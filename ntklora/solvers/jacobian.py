@@ -159,7 +159,10 @@ Jacobian = StackedJacobian | DenseJacobian | FactoredJacobian | FlippedJacobian 
 
 
 def jacobian_at(block: Block | Stacked, u: Array, v: Array) -> Jacobian:
-    """The Jacobian of one weight's outputs at the factors `u (m, r)` and `v (n, r)`."""
+    """The Jacobian of one weight's outputs at the factors `u (m, r)` and `v (n, r)`.
+
+    Of weights side by side, at `u (L, m, r)` and `v (L, n, r)`, that of their sum.
+    """
     match block:
         case Dense():
             rows = block.num_samples * block.num_outputs

@@ -131,6 +131,7 @@ def invert_shifted(gamma: Array, c: Array, perturbation: Array | None) -> Invers
 
 
 def _smaller_side(gamma: Array, gamma_t: Array, c: Array) -> SmallerSide:
+    """For `Γ` with at least as many rows as columns, and its transpose; of weights side by side, one for each."""
     shifted = c**2 * jnp.eye(gamma.shape[-1], dtype=gamma.dtype) - gamma_t @ gamma
     if gamma.ndim == 2:
         return SmallerSide(gamma, gamma_t, jnp.linalg.inv(shifted), c)
