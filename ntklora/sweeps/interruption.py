@@ -49,9 +49,11 @@ def _handling(handler: Callable[[int, FrameType | None], None] | signal.Handlers
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [signal.signal(each, handler) for each in _ASKING]
+    # A handler that was not set from Python (by a cluster's library, say) could not be put back: it stays.
+    asking = [each for each in _ASKING if signal.getsignal(each) is not None]
+    before = [signal.signal(each, handler) for each in asking]
     try:
         yield
     finally:
-        for each, usual in zip(_ASKING, before, strict=True):
+        for each, usual in zip(asking, before, strict=True):
             signal.signal(each, usual)

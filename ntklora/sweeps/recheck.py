@@ -154,7 +154,9 @@ def _why_not_bitwise(
     if here["revision"].endswith("+dirty"):
         return "the source has uncommitted changes"
     for run in candidates:
-        if run.get("source") != here["source"]:
+        if run.get("source") is None or here["source"] is None:
+            return "the experiment's file was not recorded"
+        if run["source"] != here["source"]:
             return "the experiment's file has changed"
         for name in ("versions", "xla_flags", *(["cut"] if together else [])):
             if run.get(name) != here[name]:

@@ -15,6 +15,7 @@ CASES = [
     ("squared", {"k": 1}),
     ("squared", {"k": 2, "factored": True}),
     ("squared", {"k": 1, "shapes": ((3, 4), (2, 5))}),
+    ("squared", {"k": 1, "shapes": ((5, 2), (3, 3))}),
     ("squared", {"k": 1, "n": 60}),  # more outputs than coordinates
     ("logistic", {"k": 1}),
     ("cross_entropy", {"k": 3, "shapes": ((3, 4), (2, 5))}),

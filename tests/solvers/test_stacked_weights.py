@@ -50,7 +50,7 @@ def test_a_step_is_the_one_of_the_weights_apart(form):
     directions = [tuple(apart(half, groups) for half in factors) for factors in found[1:3]]
     for one, other in zip([found[0], *directions, *found[3:]], expected, strict=True):
         one, other = ravel_pytree(one)[0], ravel_pytree(other)[0]
-        np.testing.assert_allclose(one, other, atol=1e-12 * np.abs(other).max())
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12 * np.abs(other).max())
 
 
 def test_what_has_another_form_a_perturbation_or_large_features_stays_alone(monkeypatch):

@@ -86,6 +86,7 @@ def test_a_bit_that_differs_is_found_and_named(tmp_path):
         ({"device": {"processor": "other"}}, "the kind of processor was other"),
         ({"device": {}}, "the kind of processor was not recorded"),
         ({"source": "another"}, "the experiment's file has changed"),
+        ({"source": None}, "the experiment's file was not recorded"),
         ({"finished": "2000"}, "no run in the manifest wrote it"),
     ],
 )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ntklora.sweeps import CellStatus, Profile
+from ntklora.sweeps.interruption import graceful_interruption
 from ntklora.sweeps.reference import load_file
 from ntklora.sweeps.runner import run_experiment
 from ntklora.sweeps.store import Store
@@ -157,6 +158,16 @@ def test_two_interruptions_stop_at_once_and_keep_finished_cells(log, store, aski
     with pytest.raises(KeyboardInterrupt):
         run_experiment(interrupting, cells, store)
     assert len(store.rows(Sweep(experiment, cells))) == 2
+
+
+def test_a_handler_that_python_did_not_set_stays(monkeypatch):
+    usual = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(signal, "getsignal", lambda each: None if each == signal.SIGTERM else usual[each])
+    with graceful_interruption():
+        monkeypatch.undo()
+        assert signal.getsignal(signal.SIGTERM) == usual[signal.SIGTERM]
+        assert signal.getsignal(signal.SIGINT) != usual[signal.SIGINT]
+    assert {each: signal.getsignal(each) for each in usual} == usual
 
 
 def test_a_row_holds_what_was_measured_in_plain_values(log, store):
