@@ -39,13 +39,32 @@ def reduce_operator(op: TangentOperator, *, padded: bool = False) -> tuple[Tange
     bases: dict[str, Bases] = {}
     for name, block in op.blocks.items():
         host = jax.tree.map(on_host, block)
-        left, right = host.unfoldings()
-        found = Bases(_orthonormal_basis(left), _orthonormal_basis(right))
-        bases[name] = Bases(_pad(found.left, min(left.shape)), _pad(found.right, min(right.shape))) if padded else found
+        found = _bases(host)
+        bases[name] = _padded(found, host) if padded else found
         # Dense features that span everything stay as they are: both bases are the identity.
         whole = isinstance(host, Dense) and all(basis.shape[0] == basis.shape[1] for basis in found)
         blocks[name] = host if whole else host.compress(*bases[name])
     return TangentOperator(blocks, op.bare, op.reasons), bases
+
+
+def _bases(block: Block) -> Bases:
+    """Of the features on the host; dense ones are unfolded, which copies them, only where the first few do not span."""
+    if isinstance(block, Dense):
+        (m, n), square = block.shape, float(np.linalg.norm(block.g)) ** 2
+        few = block.take(slice(-(-_FEW * max(m, n) // (block.num_outputs * min(m, n)))))
+        if all(_gram_spans(unfolding, square) for unfolding in few.unfoldings()):
+            return Bases(np.eye(m), np.eye(n))
+    left, right = block.unfoldings()
+    return Bases(_orthonormal_basis(left), _orthonormal_basis(right))
+
+
+def _padded(found: Bases, block: Block) -> Bases:
+    """With zero columns up to the bounds of `m'` and `n'`."""
+    left, right = (
+        np.pad(basis, ((0, 0), (0, max(min(unfolding.shape) - basis.shape[1], 0))))
+        for basis, unfolding in zip(found, block.unfoldings())
+    )
+    return Bases(left, right)
 
 
 def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
@@ -60,18 +79,18 @@ def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:
     return np.eye(size) if rank == size else vectors[:, :rank]
 
 
-def _pad(basis: np.ndarray, size: int) -> np.ndarray:
-    return np.pad(basis, ((0, 0), (0, max(size - basis.shape[1], 0))))
-
-
 def _surely_spanning(columns: np.ndarray) -> bool:
     """Whether the singular values lie within a factor 1e5 of each other, by the Gram matrix: ten times faster.
 
-    The first few columns alone often say so: more of them only raise the smallest eigenvalue, and the largest is at
-    most the trace.
+    The first few columns alone often say so.
     """
-    few = columns[:, : _FEW * len(columns)]
-    if np.linalg.eigvalsh(few @ few.T)[0] > _SURELY * np.linalg.norm(columns) ** 2:
-        return True
-    values = np.linalg.eigvalsh(columns @ columns.T)
-    return bool(values[0] > _SURELY * values[-1])
+    square = float(np.linalg.norm(columns)) ** 2
+    return _gram_spans(columns[:, : _FEW * len(columns)], square) or _gram_spans(columns, square)
+
+
+def _gram_spans(columns: np.ndarray, square: float) -> bool:
+    """Whether these columns surely span: more of them only raise the smallest eigenvalue of their Gram matrix.
+
+    `square`: the squared Frobenius norm of all columns, which the largest eigenvalue cannot exceed.
+    """
+    return bool(np.linalg.eigvalsh(columns @ columns.T)[0] > _SURELY * square)

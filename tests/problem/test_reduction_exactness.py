@@ -69,3 +69,15 @@ def test_a_perturbed_problem_is_refused():
 def test_vanishing_features_keep_one_direction():
     op = TangentOperator.from_dense(np.zeros((3, 1, 5, 6)))
     assert nl.reduce_problem(Problem(op, np.zeros(3), np.ones(3), "squared", 0.1)).problem.shapes == {"w": (1, 1)}
+
+
+@pytest.mark.parametrize("blind", [None, "the first samples", "all samples", "all but the last"])
+def test_dense_features_are_cut_to_the_span_of_all_samples_whatever_the_first_ones_span(blind):
+    rng = np.random.default_rng(5)
+    g = rng.normal(size=(60, 1, 6, 4))
+    if blind is not None:
+        g[{"the first samples": slice(20), "all samples": slice(None), "all but the last": slice(-1)}[blind], :, 4:] = 0
+    problem = Problem(TangentOperator.from_dense(g), np.zeros(60), rng.normal(size=60), "squared", 0.1)
+    seen = nl.reduce_problem(problem).problem
+    assert seen.shapes == {"w": (4, 4) if blind == "all samples" else (6, 4)}
+    np.testing.assert_allclose(seen.op.gram(), problem.op.gram(), atol=1e-12)
