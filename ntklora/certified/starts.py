@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from math import prod
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 
 from ntklora.arguments import require_key, whole_number
 from ntklora.problem.problem import Problem
-from ntklora.solvers.scale import scale_of
+from ntklora.solvers.scale import Scale, scale_of
 
 Array = Any
 Matrices = dict[str, Any]
@@ -19,10 +18,10 @@ Matrices = dict[str, Any]
 _SHORTEST_DRAW = 4096
 
 
-def natural_deviation(problem: Problem, name: str, rank: int) -> float:
-    """Standard deviation of Gaussian entries at which `‖u vᵀ‖_F` is about `scale_of(problem).step`."""
-    m, n = problem.shapes[name]
-    return float(np.sqrt(scale_of(problem).step / np.sqrt(m * n * rank)))
+def natural_deviation(scale: Scale, shape: tuple[int, int], rank: int) -> float:
+    """Standard deviation of Gaussian entries at which `‖u vᵀ‖_F` is about `scale.step`."""
+    m, n = shape
+    return float(np.sqrt(scale.step / np.sqrt(m * n * rank)))
 
 
 def gaussian_starts(
@@ -38,24 +37,27 @@ def gaussian_starts(
     if scale is not None and not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale must be a positive number, or None for two decades of scale; got {scale}")
     spread = np.geomspace(0.1, 10.0, starts) if starts > 1 else np.ones(1)
+    draws = {
+        name: [_normals(key, 2 * index + side, starts * rows * rank) for side, rows in enumerate(shape)]
+        for index, (name, shape) in enumerate(problem.shapes.items())
+    }
+    units = scale_of(problem) if scale is None else None
     u, v = {}, {}
-    for index, (name, (m, n)) in enumerate(problem.shapes.items()):
-        deviations = np.full(starts, scale) if scale is not None else natural_deviation(problem, name, rank) * spread
+    for name, shape in problem.shapes.items():
+        deviations = np.full(starts, scale) if units is None else natural_deviation(units, shape, rank) * spread
         u[name], v[name] = (
-            deviations[:, None, None] * _normals(key, 2 * index + side, (starts, rows, rank))
-            for side, rows in enumerate((m, n))
+            deviations[:, None, None] * np.asarray(draw)[: starts * rows * rank].reshape(starts, rows, rank)
+            for rows, draw in zip(shape, draws[name])
         )
     return u, v
 
 
-def _normals(key: Array, number: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normals of this shape: the first ones of a longer draw, which are the same numbers.
+def _normals(key: Array, number: int, count: int) -> Array:
+    """At least `count` standard normals, of which the first are the same however many there are.
 
     A draw compiles for half a second and there are as many shapes as problems, but few powers of two.
     """
-    count = prod(shape)
-    length = max(_SHORTEST_DRAW, 1 << (count - 1).bit_length())
-    return np.asarray(_draw(key, number, length=length))[:count].reshape(shape)
+    return _draw(key, number, length=max(_SHORTEST_DRAW, 1 << (count - 1).bit_length()))
 
 
 @partial(jax.jit, static_argnames="length")
