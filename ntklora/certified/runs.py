@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any
 
@@ -72,7 +72,7 @@ def run_newton(
     columns, shapes = _columns(problem), problem.shapes
     problem, groups = stack_alike(problem)
 
-    def run(call: int) -> Ends:
+    def arguments(call: int) -> tuple[Any, ...]:
         # Every so manyth start: the scale of the starts grows along the queue, and with it the number of steps.
         rows = slice(call, None, calls)
         some_lams = unit * np.asarray(lams, np.float64)[rows]
@@ -81,19 +81,19 @@ def run_newton(
             stacked({k: _padded(x[rows], padding, shapes[k][side], columns) for k, x in factor.items()}, groups)
             for side, factor in enumerate((u, v))
         )
+        return problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams)), DEFAULT
+
+    # What threads do in Python they do one after the other: their first calls are prepared before they start.
+    ready = {call: arguments(call) for call in range(threads)}
+
+    def run(call: int) -> Ends:
+        given = ready.pop(call) if call in ready else arguments(call)
         # The flag may have been switched on for the calling thread alone.
         with jax.enable_x64(True), jax.default_device(device):
-            ends = minimize(
-                problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams)), DEFAULT
-            )
-            return jax.device_get(ends)
+            return jax.device_get(minimize(*given))
 
-    if threads == 1:
-        parts = [run(call) for call in range(calls)]
-    else:
-        # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
-        with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(run, range(calls)))
+    # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
+    parts = list((map if threads == 1 else _threads(threads).map)(run, range(calls)))
 
     def gathered(*pieces: np.ndarray) -> np.ndarray:
         whole = np.empty((starts, *pieces[0].shape[1:]), pieces[0].dtype)
@@ -108,6 +108,12 @@ def run_newton(
         for factor, given in ((ends.u, u), (ends.v, v))
     )
     return ends._replace(u=cut_u, v=cut_v, objective=ends.objective / unit, gradient_norm=ends.gradient_norm / unit)
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting two takes as long as ten steps of a small problem."""
+    return ThreadPoolExecutor(count, thread_name_prefix="newton")
 
 
 def _whole_where_small(problem: Problem) -> Problem:
