@@ -100,7 +100,7 @@ def hessian(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> Hessi
     if 0 < stacked.shape[1] < len(stacked):
         stacked = np.asarray(np.linalg.qr(stacked, mode="r"))
     stretch = np.linalg.eigvalsh(stacked @ stacked.T)[-1] if stacked.size else 0.0
-    gauge = scipy.linalg.block_diag(np.zeros((0, 0)), *gauges)
+    gauge = _side_by_side(gauges)
     return Hessian(diagonal, stacked, gauge, tuple(frames), tuple(free), float(stretch + max(sizes)))
 
 
@@ -180,9 +180,13 @@ def _schur(h: Hessian, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     corner = -(outer / (h.diagonal[~kept] - mu)) @ outer.T
     m = len(h.rows)
     corner[np.arange(m), np.arange(m)] -= 1.0
-    matrix = np.block([[np.diag(h.diagonal[kept] - mu), inner.T], [inner, corner]])
+    pivots = h.diagonal[kept] - mu
+    count = len(pivots)
+    matrix = np.zeros((count + len(corner), count + len(corner)))
+    matrix[np.arange(count), np.arange(count)] = pivots
+    matrix[count:, :count], matrix[:count, count:], matrix[count:, count:] = inner, inner.T, corner
     scaling = np.ones(len(matrix))
-    rows = slice(int(kept.sum()), int(kept.sum()) + m)
+    rows = slice(count, count + m)
     scaling[rows] = 1.0 / np.sqrt(np.maximum(1.0, np.abs(corner[:m, :m]).max(1)))
     return matrix, kept, scaling
 
@@ -208,6 +212,16 @@ def _rotated(tangents: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     k, p, r = tangents.shape
     turned = tangents.swapaxes(1, 2).reshape(k * r, p) @ vectors
     return turned.reshape(k, r, p).swapaxes(1, 2).reshape(k, p * r)
+
+
+def _side_by_side(matrices: list[np.ndarray]) -> np.ndarray:
+    """The block diagonal matrix of these; SciPy's takes a sixth of a small Hessian's time."""
+    whole = np.zeros((sum(len(x) for x in matrices), sum(x.shape[1] for x in matrices)))
+    row = column = 0
+    for matrix in matrices:
+        whole[row : row + len(matrix), column : column + matrix.shape[1]] = matrix
+        row, column = row + len(matrix), column + matrix.shape[1]
+    return whole
 
 
 def _principal_rotation(q: np.ndarray, largest: float) -> tuple[np.ndarray, int]:
