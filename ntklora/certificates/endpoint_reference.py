@@ -9,7 +9,7 @@ import numpy as np
 from ntklora.certificates.duality import dual_objective
 from ntklora.certificates.factors import host_factors
 from ntklora.certificates.perturbed import feasible_perturbed_dual, scaled_to_feasible
-from ntklora.certificates.rank_reduction import reduce_rank
+from ntklora.certificates.rank_reduction import reduce_rank_within
 from ntklora.certificates.span import output_basis
 from ntklora.certificates.stationary import Units, norm, units_of
 from ntklora.problem.objective import objective
@@ -68,8 +68,10 @@ def reference_for(problem: Problem, solution: CertifiedOptimum | None, ranks: di
         return Reference(seen, units_of(seen), reduction, basis, -np.inf, np.inf, np.inf)
     alpha = np.asarray(solution.alpha, np.float64)
     dual = dual_objective(host, scaled_to_feasible(host, alpha))
-    if host.perturbation is None:
-        low_u, low_v = (host.op.as_dict(side) for side in reduce_rank(problem, solution.delta))
+    if reduction is not None:
+        low_u, low_v = (
+            host.op.as_dict(side) for side in reduce_rank_within(reduction, host.op.as_deltas(solution.delta))
+        )
     else:
         low_u, low_v = host_factors(problem, solution.u, solution.v)
     value = float(objective(host, low_u, low_v))

@@ -14,7 +14,7 @@ import numpy as np
 
 from ntklora.problem.objective import balanced_factors
 from ntklora.problem.problem import Problem
-from ntklora.problem.reduction import reduce_problem
+from ntklora.problem.reduction import Reduction, reduce_problem
 
 Array = Any
 Matrices = dict[str, Any]
@@ -48,9 +48,13 @@ def reduce_rank(problem: Problem, delta: Array | Matrices) -> Factors:
     >>> u.shape, round(float(np.trace(u @ v.T)), 9), round(float(np.linalg.norm(u @ v.T, "nuc")), 9)
     ((2, 1), 2.0, 2.0)
     """
-    reduction = reduce_problem(problem.with_perturbation(None))
+    return reduce_rank_within(reduce_problem(problem.with_perturbation(None)), problem.op.as_deltas(delta))
+
+
+def reduce_rank_within(reduction: Reduction, deltas: Matrices) -> Factors:
+    """`reduce_rank` of deltas by name, for a problem whose reduction is known."""
     host, bases = reduction.problem, reduction.bases
-    deltas = {name: np.asarray(value, np.float64) for name, value in problem.op.as_deltas(delta).items()}
+    deltas = {name: np.asarray(value, np.float64) for name, value in deltas.items()}
     factors = _significant({k: bases[k].left.T @ value @ bases[k].right for k, value in deltas.items()})
     while True:
         directions = _null_direction(host, factors)
@@ -83,7 +87,7 @@ def _null_direction(problem: Problem, factors: dict[str, tuple[np.ndarray, np.nd
     count = moves.shape[1]
     if count == 0:
         return None
-    _, values, right = np.linalg.svd(moves)
+    _, values, right = np.linalg.svd(moves, full_matrices=len(moves) < count)
     if count <= len(values) and values[count - 1] > _NULL * values[0]:
         return None
     return _unpack(right[count - 1], sizes)
