@@ -28,13 +28,14 @@ from ntklora.certificates.endpoint_reference import (
     seen_factors,
     unseen_norm,
 )
-from ntklora.certificates.factors import host_factors
+from ntklora.certificates.factors import host_ends, host_factors
 from ntklora.certificates.hessian import hessian
-from ntklora.certificates.inertia import hessian_curvature, lowest_mode
+from ntklora.certificates.inertia import Curvature, hessian_curvature, lowest_mode
 from ntklora.certificates.rank_lifting import deficient_escape, lifted_value
 from ntklora.certificates.stationary import (
     REACH,
     Point,
+    Units,
     is_stationary,
     norm,
     point_at,
@@ -43,6 +44,7 @@ from ntklora.certificates.stationary import (
     valley_is_exhibited,
 )
 from ntklora.certificates.twins import distance, signature_of
+from ntklora.problem.many import values_and_gradient_norms
 from ntklora.problem.objective import objective, training_loss
 from ntklora.problem.problem import Problem
 
@@ -166,29 +168,29 @@ def classify_endpoints(
     ['saddle', 'rank_limited']
     """
     host = problem.host()
-    left, right = ({k: np.asarray(x) for k, x in host.op.as_dict(side).items()} for side in (us, vs))
+    left, right = host_ends(problem, us, vs)
     count = len(next(iter(left.values())))
-    points = [
-        host_factors(problem, {k: x[s] for k, x in left.items()}, {k: x[s] for k, x in right.items()})
-        for s in range(count)
-    ]
-    if not points:
+    if count == 0:
         return []
     reference = reference_for(problem, solution, {name: x.shape[2] for name, x in left.items()})
-    given = [point_at(host, *point) for point in points]
-    best = min([reference.exhibited, *(point.objective for point in given)])
+    values, norms = values_and_gradient_norms(host, left, right)
+    signatures = signature_of(values, left, right)
+    best = min(reference.exhibited, float(values.min()))
     reports: list[EndpointReport | None] = [None] * count
     judged: list[tuple[np.ndarray, EndpointReport]] = []  # those whose curvature says how near a twin must be
-    for s in np.argsort([point.gradient_norm for point in given]):
-        signature = signature_of(given[s].objective, given[s].us, given[s].vs)
-        twin = next((report for seen, report in judged if _is_twin(signature, seen, report)), None)
+    for s in np.argsort(norms):
+        value, norm_there = float(values[s]), float(norms[s])
+        twin = next((report for seen, report in judged if _is_twin(signatures[s], seen, report)), None)
         if twin is None:
-            report = reports[s] = _classify(host, reference, given[s], best, tolerance)
+            given = Point(
+                {k: x[s] for k, x in left.items()}, {k: x[s] for k, x in right.items()}, value, norm_there, 0.0
+            )
+            report = reports[s] = _classify(host, reference, given, best, tolerance)
             if report.endpoint not in (Endpoint.global_, Endpoint.unconverged) and report.resolution > 0:
-                judged.append((signature, report))
+                judged.append((signatures[s], report))
         else:
-            gap = twin.gap + relative_gap(host, given[s].objective, twin.objective)
-            reports[s] = twin._replace(objective=given[s].objective, gap=gap, gradient_norm=given[s].gradient_norm)
+            gap = twin.gap + relative_gap(host, value, twin.objective)
+            reports[s] = twin._replace(objective=value, gap=gap, gradient_norm=norm_there)
     return [report for report in reports if report is not None]
 
 
@@ -216,8 +218,11 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     if report.gap <= tolerance:
         return report
     unseen = unseen_norm(reference, us, vs) if host.lam > 0 else 0.0
-    point = polish(problem, units, point_at(problem, seen_us, seen_vs, moved=unseen))
-    dual = max(dual, own_dual(reference, point.us, point.vs))
+    point = point_at(problem, seen_us, seen_vs, moved=unseen)
+    found = _clear_curvature(problem, units, point)
+    if found is None:
+        point = polish(problem, units, point)
+        dual = max(dual, own_dual(reference, point.us, point.vs))
     report = report._replace(
         gap=relative_gap(host, given.objective, dual),
         best_known=min(report.best_known, point.objective),
@@ -229,11 +234,13 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     near = unseen <= REACH * norm(us, vs) and given.objective - point.objective <= floor
     if not near or not is_stationary(units, point):
         return report._replace(endpoint=Endpoint.unconverged)
-    h = hessian(problem, point.us, point.vs)
-    escape = deficient_escape(problem, point, h)
-    if escape is not None:
-        return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
-    found = hessian_curvature(h)
+    clear = found is not None
+    if found is None:
+        h = hessian(problem, point.us, point.vs)
+        escape = deficient_escape(problem, point, h)
+        if escape is not None:
+            return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
+        found = hessian_curvature(h)
     report = report._replace(
         min_curvature=found.min_curvature,
         negative=found.negative,
@@ -244,7 +251,7 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     if found.negative == 0 and found.zero > 0:
         valley = valley_is_exhibited(problem, units, point, found.direction)
         return report._replace(endpoint=Endpoint.flat if valley else Endpoint.inconclusive)
-    if not sign_is_resolved(problem, units, point, found.min_curvature, found.direction):
+    if not clear and not sign_is_resolved(problem, units, point, found.min_curvature, found.direction):
         return report._replace(endpoint=Endpoint.inconclusive)
     if found.negative > 0:
         return report._replace(endpoint=Endpoint.saddle)
@@ -253,6 +260,22 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     convex = min(reference.convex, lifted_value(problem, point))
     above = given.objective - convex > floor
     return report._replace(endpoint=Endpoint.rank_limited if above else Endpoint.inconclusive)
+
+
+def _clear_curvature(problem: Problem, units: Units, point: Point) -> Curvature | None:
+    """The curvature at a stationary point that shows its sign where it stands; None where polishing comes first.
+
+    At `λ = 0` most stationary points lie in valleys, which only the polished point shows.
+    """
+    if problem.lam == 0 or not is_stationary(units, point):
+        return None
+    h = hessian(problem, point.us, point.vs)
+    if deficient_escape(problem, point, h) is not None:
+        return None
+    found = hessian_curvature(h)
+    shown = found.negative > 0 or found.zero == 0
+    clear = shown and sign_is_resolved(problem, units, point, found.min_curvature, found.direction)
+    return found if clear else None
 
 
 def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:

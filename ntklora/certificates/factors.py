@@ -17,16 +17,42 @@ def host_factors(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> 
 
     Errors: `ValueError` for factors whose names or shapes do not fit.
     """
-    us = {name: np.asarray(x, np.float64) for name, x in problem.op.as_dict(u).items()}
-    vs = {name: np.asarray(x, np.float64) for name, x in problem.op.as_dict(v).items()}
-    for name, (m, n) in problem.shapes.items():
-        if us[name].ndim != 2 or vs[name].ndim != 2 or us[name].shape[1] != vs[name].shape[1]:
-            raise ValueError(
-                f"factors {name!r} have shapes {us[name].shape}, {vs[name].shape}; expected (m, r), (n, r)"
-            )
-        if not (np.isfinite(us[name]).all() and np.isfinite(vs[name]).all()):
-            raise ValueError(f"factors {name!r} have entries that are NaN or infinite")
-        if (len(us[name]), len(vs[name])) != (m, n):
-            rows = (len(us[name]), len(vs[name]))
-            raise ValueError(f"factors {name!r} have {rows} rows; the features say (m, n) = {(m, n)}")
+    us, vs = _float64_by_name(problem, u, v)
+    for name, shape in problem.shapes.items():
+        left, right = us[name], vs[name]
+        if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
+            raise ValueError(f"factors {name!r} have shapes {left.shape}, {right.shape}; expected (m, r), (n, r)")
+        _require_finite(name, left, right)
+        _require_rows(name, (len(left), len(right)), shape)
     return us, vs
+
+
+def host_ends(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
+    """`host_factors` of many points: `u (S, m, r)`, `v (S, n, r)`."""
+    us, vs = _float64_by_name(problem, u, v)
+    count = len(next(iter(us.values())))
+    for name, shape in problem.shapes.items():
+        left, right = us[name], vs[name]
+        if left.ndim != 3 or right.ndim != 3 or left.shape[2] != right.shape[2] or {len(left), len(right)} != {count}:
+            raise ValueError(
+                f"factors {name!r} have shapes {left.shape}, {right.shape}; expected (S, m, r), (S, n, r) "
+                f"with the S = {count} of all weights"
+            )
+        _require_finite(name, left, right)
+        _require_rows(name, (left.shape[1], right.shape[1]), shape)
+    return us, vs
+
+
+def _float64_by_name(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
+    us, vs = ({name: np.asarray(x, np.float64) for name, x in problem.op.as_dict(side).items()} for side in (u, v))
+    return us, vs
+
+
+def _require_finite(name: str, left: np.ndarray, right: np.ndarray) -> None:
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        raise ValueError(f"factors {name!r} have entries that are NaN or infinite")
+
+
+def _require_rows(name: str, rows: tuple[int, int], shape: tuple[int, int]) -> None:
+    if rows != shape:
+        raise ValueError(f"factors {name!r} have {rows} rows; the features say (m, n) = {shape}")

@@ -14,12 +14,14 @@ _LEVEL = 1e-9
 _SAME = 1e-5
 
 
-def signature_of(value: float, us: Matrices, vs: Matrices) -> np.ndarray:
-    """The objective and three random entries of `δ = u vᵀ`, over all weights."""
-    entries = np.zeros(3)
-    for (left, right), name in zip(_probes(tuple((len(us[name]), len(vs[name])) for name in us)), us):
-        entries += ((left @ us[name]) * (right @ vs[name])).sum(1)
-    return np.array([value, *entries])
+def signature_of(value: float | np.ndarray, us: Matrices, vs: Matrices) -> np.ndarray:
+    """The objective and three random entries of `δ = u vᵀ`, over all weights: `(4,)`.
+
+    Of many points at once: `value (S,)`, `us (S, m, r)`, `vs (S, n, r)` give `(S, 4)`.
+    """
+    shapes = tuple((us[name].shape[-2], vs[name].shape[-2]) for name in us)
+    entries = sum(((left @ us[name]) * (right @ vs[name])).sum(-1) for (left, right), name in zip(_probes(shapes), us))
+    return np.concatenate([np.asarray(value)[..., None], entries], -1)
 
 
 @lru_cache(maxsize=8)

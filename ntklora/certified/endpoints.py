@@ -110,8 +110,8 @@ def _descend(problem: Problem, u: Matrices, v: Matrices, full: Mapping[str, tupl
         for name in u:
             u[name][waiting], v[name][waiting] = ends.u[name], ends.v[name]
         may_leave = waiting[known.converged[waiting] & (known.num_escapes[waiting] < _MAX_ESCAPES)]
-        points = [({k: x[row] for k, x in u.items()}, {k: x[row] for k, x in v.items()}) for row in may_leave]
-        below = points_below(problem, points, known.objective[may_leave], slope)
+        these_u, these_v = ({k: x[may_leave] for k, x in factor.items()} for factor in (u, v))
+        below = points_below(problem, these_u, these_v, known.objective[may_leave], slope)
         for place, (low_u, low_v) in below.items():
             for name in u:
                 u[name][may_leave[place]], v[name][may_leave[place]] = low_u[name], low_v[name]

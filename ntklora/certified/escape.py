@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,27 +25,31 @@ _SAFE = 10.0
 Point = tuple[Matrices, Matrices]
 
 
-def points_below(problem: Problem, points: list[Point], values: np.ndarray, slope: float) -> dict[int, Point]:
-    """For those of the stationary points `(u, v)` that are saddles, by position: a point of smaller `F_P` beside it.
+def points_below(problem: Problem, us: Matrices, vs: Matrices, values: np.ndarray, slope: float) -> dict[int, Point]:
+    """For those of the stationary points `us (S, m, r)`, `vs (S, n, r)` that are saddles: a point of smaller `F_P`.
 
-    For a problem on the host; `values` are F_P there, `slope` the unit of `Γ` (`Scale.slope`). Most points satisfy the
-    optimality conditions; those that do not are examined once for all that are twins of each other.
+    By position, for a problem on the host; `values (S,)` are F_P there, `slope` the unit of `Γ` (`Scale.slope`). Most
+    points satisfy the optimality conditions; those that do not are examined once for all that are twins of each other.
     """
+
+    def point(position: int) -> Point:
+        return {k: x[position] for k, x in us.items()}, {k: x[position] for k, x in vs.items()}
+
     below = {}
-    for group, spread in _groups(problem, points, values, slope):
+    for group, spread in _groups(problem, point, signature_of(values, us, vs), slope):
         if len(group) > 1:
-            curved = hessian(problem, *points[group[0]])
+            curved = hessian(problem, *point(group[0]))
             if count_below(curved, _SAFE * spread * curved.scale) == 0:
                 continue
         for position in group:
-            found = below_saddle(problem, *points[position])
+            found = below_saddle(problem, *point(position))
             if found is not None:
                 below[position] = found
     return below
 
 
 def _groups(
-    problem: Problem, points: list[Point], values: np.ndarray, slope: float
+    problem: Problem, point: Callable[[int], Point], signatures: np.ndarray, slope: float
 ) -> Iterable[tuple[list[int], float]]:
     """Positions of points at which `S` is not positive semidefinite, twins together, and how far they lie apart.
 
@@ -53,13 +57,8 @@ def _groups(
     """
     groups: list[tuple[np.ndarray, list[int], list[float]]] = []
     optimal: list[np.ndarray] = []
-    for position, point in enumerate(points):
-        signature = signature_of(values[position], *point)
+    for position, signature in enumerate(signatures):
         if any(np.isfinite(distance(signature, first)) for first in optimal):
-            continue
-        gammas = gradient_matrices(problem, dual_vector(problem, problem.f0 + problem.op.apply_factors(*point)))
-        if lowest_kkt_eigenvalue(problem, gammas) >= -_OPTIMAL * slope:
-            optimal.append(signature)
             continue
         for first, group, apart in groups:
             if np.isfinite(away := distance(signature, first)):
@@ -67,7 +66,12 @@ def _groups(
                 apart.append(away)
                 break
         else:
-            groups.append((signature, [position], [0.0]))
+            z = problem.f0 + problem.op.apply_factors(*point(position))
+            gammas = gradient_matrices(problem, dual_vector(problem, z))
+            if lowest_kkt_eigenvalue(problem, gammas) >= -_OPTIMAL * slope:
+                optimal.append(signature)
+            else:
+                groups.append((signature, [position], [0.0]))
     return ((group, max(apart)) for _, group, apart in groups)
 
 

@@ -37,7 +37,8 @@ def test_saddles_among_many_are_those_found_one_by_one(shapes):
     problem = random_problem(3, lam=0.02, shapes=shapes)
     points = stationary_points(problem)
     values = np.array([objective(problem, *point) for point in points])
-    below = points_below(problem, points, values, float(scale_of(problem).slope(problem.lam)))
+    us, vs = ({k: np.stack([point[side][k] for point in points]) for k in problem.shapes} for side in (0, 1))
+    below = points_below(problem, us, vs, values, float(scale_of(problem).slope(problem.lam)))
     alone = {position for position, point in enumerate(points) if below_saddle(problem, *point) is not None}
     assert set(below) == alone
     assert 0 < len(alone) < len(points)
