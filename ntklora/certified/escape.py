@@ -51,7 +51,7 @@ def points_below(problem: Problem, us: Matrices, vs: Matrices, values: np.ndarra
 def _groups(
     problem: Problem, point: Callable[[int], Point], signatures: np.ndarray, slope: float
 ) -> Iterable[tuple[list[int], float]]:
-    """Positions of points at which `S` is not positive semidefinite, twins together, and how far they lie apart.
+    """Positions of points at which `S` is not positive semidefinite, with their twins, and how far these lie apart.
 
     A twin of a point with `S ⪰ 0`, which is a global minimum, has nothing to gain beyond the level of twins.
     """
