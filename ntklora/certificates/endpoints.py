@@ -83,7 +83,8 @@ class EndpointReport(NamedTuple):
     `objective` is F_P at the point given; `best_known` the value at the best exhibited point of rank ≤ r, itself
     included; `gap` relative, from the best dual point at hand; `gradient_norm` at the point given. `min_curvature`
     (modulo gauge, in the coordinates that the data see), the counts `negative` and `zero`, the `resolution` and the
-    `scale ≥ ‖H‖` belong to the polished point, `moved` away; nan and 0 where the verdict did not need them.
+    `scale ≥ ‖H‖` belong to the point judged, `moved` away by polishing and by leaving out what the data do not see; nan
+    and 0 where the verdict did not need them.
     """
 
     endpoint: Endpoint
@@ -115,9 +116,10 @@ def classify_endpoint(
     most `r`. Neither is trusted: values are computed here. Without them a strict minimum can only be `rank_limited` or
     `inconclusive`.
 
-    A point that is nearly stationary is polished by Newton steps, at most 1% of its size away; the verdict is about
-    the point they reach (`moved` says how far). An unperturbed problem is reduced first: for `λ > 0` components that
-    the data do not see must vanish at a stationary point, for `λ = 0` they do not matter.
+    A stationary point whose curvature has a clear sign is judged as it stands. Any other is polished by Newton steps,
+    at most 1% of its size away, and the verdict is about the point they reach (`moved` says how far). An unperturbed
+    problem is reduced first: for `λ > 0` components that the data do not see must vanish at a stationary point, for
+    `λ = 0` they do not matter.
 
     The answer has `.endpoint`, the class; `.objective`, `.best_known`, `.gap` (relative), `.gradient_norm`,
     `.min_curvature` (modulo gauge): see `EndpointReport`.
