@@ -7,7 +7,7 @@ columns of the weights up to one of eight, so that neighbouring sizes, and data 
 share a program. Where features make a step long nothing is added, and with dense ones columns come in twos: there
 fewer of them soon save what another compilation takes. Weights of one form lie side by side: many of them make a
 program hardly longer. On a processor every core runs a share of the starts; where a start ends does not depend on
-which.
+which. An accelerator takes them side by side, as many as its memory allows.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from ntklora.certified.precision import float64_device
 from ntklora.environment import num_threads
 from ntklora.problem.problem import Problem
 from ntklora.problem.room import with_room
-from ntklora.solvers.lanes import Ends, minimize_all, minimize_each
+from ntklora.solvers.lanes import Ends, lane_bytes, minimize_all, minimize_each
 from ntklora.solvers.newton import DEFAULT
 from ntklora.solvers.stacked import stack_alike, stacked, unstacked
 from ntklora.tangent.blocks import Block, Dense, Factored
+from ntklora.tangent.memory import memory_allowance
 
 Array = Any
 Matrices = dict[str, Any]
@@ -48,8 +49,9 @@ _SMALL = 2**10
 _LARGE = 256
 # Features are multiplied whole up to this many times the entries of their factors.
 _WHOLE = 2
-# Starts of one call; an accelerator wants all of its lanes at once.
+# Starts of one call; an accelerator takes as many side by side, or a few where there are no more (an optimum has one).
 _QUEUE, _WIDE_QUEUE = 64, 256
+_FEW_LANES = 8
 
 
 def run_newton(
@@ -62,14 +64,15 @@ def run_newton(
     starts, count = len(lams), problem.num_samples
     problem = _roomy(_whole_where_small(problem), full or problem.shapes)
     unit = count / problem.num_samples  # of the objective
+    columns, shapes = _columns(problem), problem.shapes
     minimize: Callable[..., Ends]
     device = float64_device()
     if device.platform == "cpu":
         queue, threads, minimize = _QUEUE, min(num_threads(), starts), minimize_each
     else:
-        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_WIDE_QUEUE)
+        rank = _up_to(max(x.shape[2] for x in u.values()), columns)
+        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_lanes(problem, rank, starts))
     calls = max(threads, -(-starts // queue))
-    columns, shapes = _columns(problem), problem.shapes
     problem, groups = stack_alike(problem)
 
     def arguments(call: int) -> tuple[Any, ...]:
@@ -114,6 +117,15 @@ def run_newton(
 def _threads(count: int) -> ThreadPoolExecutor:
     """Threads that stay: starting two takes as long as ten steps of a small problem."""
     return ThreadPoolExecutor(count, thread_name_prefix="newton")
+
+
+def _lanes(problem: Problem, rank: int, starts: int) -> int:
+    """Starts side by side on an accelerator, a power of two: as many as its memory takes."""
+    lanes = _FEW_LANES if starts <= _FEW_LANES else _WIDE_QUEUE
+    each, allowance = lane_bytes(problem, rank), memory_allowance()
+    while lanes > 1 and lanes * each > allowance:
+        lanes //= 2
+    return lanes
 
 
 def _whole_where_small(problem: Problem) -> Problem:

@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from ntklora.problem.problem import Problem
+from ntklora.solvers.kernel import positions_are_cheaper
 from ntklora.solvers.newton import Iterate, Limits, start, step
 from ntklora.solvers.scale import scale_of
+from ntklora.tangent.blocks import Factored, Transposed
 
 Array = Any
 Matrices = dict[str, Any]
@@ -91,6 +93,29 @@ def minimize_all(
     state = (items, jnp.asarray(lanes), *load(items), _blank(u, v, starts))
     *_, ends = jax.lax.while_loop(lambda state: (state[0] < count).any(), body, state)
     return ends
+
+
+def lane_bytes(problem: Problem, rank: int) -> int:
+    """About what one lane of `minimize_all` sets aside for a step, for a problem on the host.
+
+    Counted from the arrays that are as large as the linear system, the directions or the weights. XLA's own figure on
+    a processor is a half of it to all of it.
+    """
+    sample = jax.eval_shape(problem.loss.hessian_factor, problem.f0[:1], problem.y[:1])
+    felt, outputs = problem.num_samples * sample.shape[2], problem.num_samples * problem.num_outputs
+    entries = 3 * felt**2
+    for name, block in problem.op.blocks.items():
+        m, n = block.shape
+        factored = block.of if isinstance(block, Transposed) else block
+        if isinstance(factored, Factored) and positions_are_cheaper(factored, rank, sample.shape[2]):
+            met = felt * factored.num_positions
+            entries += 3 * met**2 + 2 * met * (m + n)
+        else:
+            entries += (2 * outputs + 3 * felt) * rank * (m + n)
+        entries += 4 * m * n + 2 * min(m, n) ** 2 + 8 * (m + n) * rank
+        if problem.perturbation is not None:
+            entries += 3 * len(problem.perturbation[name]) ** 2
+    return entries * problem.f0.itemsize
 
 
 def _arrived(end: Iterate) -> Ends:

@@ -9,16 +9,20 @@ import pytest
 
 import ntklora as nl
 from ntklora.certified import runs
+from ntklora.certified.starts import gaussian_starts
+from ntklora.solvers.lanes import lane_bytes, minimize_all
+from ntklora.solvers.newton import DEFAULT
+from ntklora.solvers.stacked import stack_alike, stacked
 from tests.solvers.instances import random_problem
 
 
 @pytest.fixture
 def accelerator(monkeypatch):
-    """This machine's processor under another name; counts the calls of the program for many lanes."""
+    """This machine's processor under another name; the lanes of every call."""
     calls = []
     minimize_all = runs.minimize_all
     monkeypatch.setattr(
-        runs, "minimize_all", lambda *given, **lanes: calls.append(lanes) or minimize_all(*given, **lanes)
+        runs, "minimize_all", lambda *given, lanes: calls.append(lanes) or minimize_all(*given, lanes=lanes)
     )
     monkeypatch.setattr(jax, "default_device", lambda device: nullcontext())
 
@@ -39,7 +43,8 @@ def test_optimum_endpoints_and_verdicts_are_the_same(accelerator):
     here, landscape = everything()
     calls = accelerator()
     there, other = everything()
-    assert len(calls) >= 3  # one for the optimum, two for 270 starts
+    assert calls[0] == 8  # the optimum's
+    assert max(calls) == 256
     assert there.status is nl.Status.certified
     assert there.primal == pytest.approx(here.primal, rel=1e-12)
     assert other.ends.converged.all()
@@ -48,3 +53,43 @@ def test_optimum_endpoints_and_verdicts_are_the_same(accelerator):
     assert same.mean() > 0.95
     assert {kind for kind, count in other.counts.items() if count} == {k for k, n in landscape.counts.items() if n}
     assert all(a is b for a, b, equal in zip(landscape.kinds, other.kinds, same) if equal)
+
+
+def test_no_more_starts_side_by_side_than_memory_takes(accelerator, monkeypatch):
+    problem = random_problem(3, "squared").host()
+    u, v = gaussian_starts(problem, 2, jax.random.key(0), 40, None)
+    lams = np.full(40, float(problem.lam))
+    here = runs.run_newton(problem, lams, u, v)
+    monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
+    monkeypatch.setattr(runs, "memory_allowance", lambda: 5000)
+    calls = accelerator()
+    there = runs.run_newton(problem, lams, u, v)
+    assert calls == [4]
+    assert there.converged.all()
+    assert (np.abs(there.objective / here.objective - 1) <= 1e-9).mean() > 0.9
+    monkeypatch.setattr(runs, "memory_allowance", lambda: 10)
+    runs.run_newton(problem, lams[:2], *({k: x[:2] for k, x in factor.items()} for factor in (u, v)))
+    assert calls[1:] == [1]
+
+
+FORMS = {
+    "factored": ("squared", {"samples": 24, "shapes": ((24, 16),)}),
+    "dense": ("cross_entropy", {"samples": 24, "shapes": ((24, 16),), "layout": "dense"}),
+    "positions": ("cross_entropy", {"samples": 12, "shapes": ((24, 16),) * 2, "positions": 6, "layout": "transposed"}),
+    "perturbed": ("squared", {"samples": 24, "shapes": ((24, 16),), "perturbed": True}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_lane_sets_aside_about_what_is_counted(form):
+    loss, options = FORMS[form]
+    problem = random_problem(0, loss, **options).host()
+    u, v = gaussian_starts(problem, 8, jax.random.key(0), 32, None)
+    together, groups = stack_alike(problem)
+    given = (together, np.full(32, 0.1), stacked(u, groups), stacked(v, groups), np.asarray(32), DEFAULT)
+
+    def temporary(lanes):
+        return minimize_all.lower(*given, lanes=lanes).compile().memory_analysis().temp_size_in_bytes
+
+    measured = (temporary(24) - temporary(8)) / 16
+    assert 0.4 < measured / lane_bytes(problem, 8) < 1.2
