@@ -30,16 +30,15 @@ from ntklora.certificates.endpoint_reference import (
 )
 from ntklora.certificates.factors import host_ends, host_factors
 from ntklora.certificates.hessian import hessian
-from ntklora.certificates.inertia import Curvature, hessian_curvature, lowest_mode
+from ntklora.certificates.inertia import hessian_curvature, lowest_mode
 from ntklora.certificates.rank_lifting import deficient_escape, lifted_value
 from ntklora.certificates.stationary import (
     REACH,
     Point,
-    Units,
     is_stationary,
     norm,
     point_at,
-    polish,
+    polished,
     sign_is_resolved,
     valley_is_exhibited,
 )
@@ -83,8 +82,7 @@ class EndpointReport(NamedTuple):
     `objective` is F_P at the point given; `best_known` the value at the best exhibited point of rank ≤ r, itself
     included; `gap` relative, from the best dual point at hand; `gradient_norm` at the point given. `min_curvature`
     (modulo gauge, in the coordinates that the data see), the counts `negative` and `zero`, the `resolution` and the
-    `scale ≥ ‖H‖` belong to the point judged, `moved` away by polishing and by leaving out what the data do not see; nan
-    and 0 where the verdict did not need them.
+    `scale ≥ ‖H‖` belong to the polished point, `moved` away; nan and 0 where the verdict did not need them.
     """
 
     endpoint: Endpoint
@@ -116,10 +114,9 @@ def classify_endpoint(
     most `r`. Neither is trusted: values are computed here. Without them a strict minimum can only be `rank_limited` or
     `inconclusive`.
 
-    A stationary point whose curvature has a clear sign is judged as it stands. Any other is polished by Newton steps,
-    at most 1% of its size away, and the verdict is about the point they reach (`moved` says how far). An unperturbed
-    problem is reduced first: for `λ > 0` components that the data do not see must vanish at a stationary point, for
-    `λ = 0` they do not matter.
+    A point that is nearly stationary is polished by Newton steps, at most 1% of its size away; the verdict is about
+    the point they reach (`moved` says how far). An unperturbed problem is reduced first: for `λ > 0` components that
+    the data do not see must vanish at a stationary point, for `λ = 0` they do not matter.
 
     The answer has `.endpoint`, the class; `.objective`, `.best_known`, `.gap` (relative), `.gradient_norm`,
     `.min_curvature` (modulo gauge): see `EndpointReport`.
@@ -220,11 +217,8 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     if report.gap <= tolerance:
         return report
     unseen = unseen_norm(reference, us, vs) if host.lam > 0 else 0.0
-    point = point_at(problem, seen_us, seen_vs, moved=unseen)
-    found = _clear_curvature(problem, units, point)
-    if found is None:
-        point = polish(problem, units, point)
-        dual = max(dual, own_dual(reference, point.us, point.vs))
+    point, h = polished(problem, units, point_at(problem, seen_us, seen_vs, moved=unseen))
+    dual = max(dual, own_dual(reference, point.us, point.vs))
     report = report._replace(
         gap=relative_gap(host, given.objective, dual),
         best_known=min(report.best_known, point.objective),
@@ -236,13 +230,11 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     near = unseen <= REACH * norm(us, vs) and given.objective - point.objective <= floor
     if not near or not is_stationary(units, point):
         return report._replace(endpoint=Endpoint.unconverged)
-    clear = found is not None
-    if found is None:
-        h = hessian(problem, point.us, point.vs)
-        escape = deficient_escape(problem, point, h)
-        if escape is not None:
-            return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
-        found = hessian_curvature(h)
+    h = hessian(problem, point.us, point.vs) if h is None else h
+    escape = deficient_escape(problem, point, h)
+    if escape is not None:
+        return report._replace(endpoint=Endpoint.saddle, min_curvature=escape, negative=1)
+    found = hessian_curvature(h)
     report = report._replace(
         min_curvature=found.min_curvature,
         negative=found.negative,
@@ -253,7 +245,7 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     if found.negative == 0 and found.zero > 0:
         valley = valley_is_exhibited(problem, units, point, found.direction)
         return report._replace(endpoint=Endpoint.flat if valley else Endpoint.inconclusive)
-    if not clear and not sign_is_resolved(problem, units, point, found.min_curvature, found.direction):
+    if not sign_is_resolved(problem, units, point, found.min_curvature, found.direction):
         return report._replace(endpoint=Endpoint.inconclusive)
     if found.negative > 0:
         return report._replace(endpoint=Endpoint.saddle)
@@ -262,22 +254,6 @@ def _classify(host: Problem, reference: Reference, given: Point, best_known: flo
     convex = min(reference.convex, lifted_value(problem, point))
     above = given.objective - convex > floor
     return report._replace(endpoint=Endpoint.rank_limited if above else Endpoint.inconclusive)
-
-
-def _clear_curvature(problem: Problem, units: Units, point: Point) -> Curvature | None:
-    """The curvature at a stationary point that shows its sign where it stands; None where polishing comes first.
-
-    At `λ = 0` most stationary points lie in valleys, which only the polished point shows.
-    """
-    if problem.lam == 0 or not is_stationary(units, point):
-        return None
-    h = hessian(problem, point.us, point.vs)
-    if deficient_escape(problem, point, h) is not None:
-        return None
-    found = hessian_curvature(h)
-    shown = found.negative > 0 or found.zero == 0
-    clear = shown and sign_is_resolved(problem, units, point, found.min_curvature, found.direction)
-    return found if clear else None
 
 
 def _is_twin(signature: np.ndarray, seen: np.ndarray, report: EndpointReport) -> bool:

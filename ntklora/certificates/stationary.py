@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntklora.certificates.hessian import count_below, hessian, solve_shifted, to_coordinates, to_factors
+from ntklora.certificates.hessian import Hessian, count_below, hessian, solve_shifted, to_coordinates, to_factors
 from ntklora.problem.objective import factor_gradients, lam_max, objective_and_gradients, stack, training_loss
 from ntklora.problem.problem import Problem
 
@@ -83,10 +83,16 @@ def polish(problem: Problem, units: Units, point: Point, reach: float = REACH) -
     """The stationary point next to this one, by regularized Newton steps that ignore the gauge.
 
     A step solves `(H + ‖g‖/‖Q‖) dQ = −g`, whatever the signs of `H`: minima, saddles and valleys all attract. It is
-    taken only while the gradient is above rounding and shrinks, and the point stays within `reach` of where it started,
-    relative to its size.
+    taken only while the gradient is above rounding and a step halves it, and the point stays within `reach` of where it
+    started, relative to its size.
     """
+    return polished(problem, units, point, reach)[0]
+
+
+def polished(problem: Problem, units: Units, point: Point, reach: float = REACH) -> tuple[Point, Hessian | None]:
+    """`polish`, and the Hessian at its point where a last step was tried from there."""
     start, limit = point, reach * max(norm(point.us, point.vs), units.size)
+    h = None
     for _ in range(_MAX_STEPS):
         if point.gradient_norm <= _rounding(units, point):
             break
@@ -99,10 +105,10 @@ def polish(problem: Problem, units: Units, point: Point, reach: float = REACH) -
         us, vs = _moved(point.us, du, 1.0), _moved(point.vs, dv, 1.0)
         away = norm(_moved(us, start.us, -1.0), _moved(vs, start.vs, -1.0))
         trial = point_at(problem, us, vs, start.moved + away)
-        if away > limit or not trial.gradient_norm < point.gradient_norm:
+        if away > limit or not trial.gradient_norm < 0.5 * point.gradient_norm:
             break
-        point = trial
-    return point
+        point, h = trial, None
+    return point, h
 
 
 def sign_is_resolved(

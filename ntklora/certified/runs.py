@@ -7,7 +7,8 @@ columns of the weights up to one of eight, so that neighbouring sizes, and data 
 share a program. Where features make a step long nothing is added, and with dense ones columns come in twos: there
 fewer of them soon save what another compilation takes. Weights of one form lie side by side: many of them make a
 program hardly longer. On a processor every core runs a share of the starts; where a start ends does not depend on
-which. An accelerator takes them side by side, as many as its memory allows.
+which. An accelerator takes them side by side, as many as its memory allows, but few for an optimum, which is a program
+of its own there.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def run_newton(
         queue, threads, minimize = _QUEUE, min(num_threads(), starts), minimize_each
     else:
         rank = _up_to(max(x.shape[2] for x in u.values()), columns)
-        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_lanes(problem, rank, starts))
+        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_lanes(problem, rank, starts, device))
     calls = max(threads, -(-starts // queue))
     problem, groups = stack_alike(problem)
 
@@ -96,7 +97,7 @@ def run_newton(
             return jax.device_get(minimize(*given))
 
     # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
-    parts = list((map if threads == 1 else _threads(threads).map)(run, range(calls)))
+    parts = [run(call) for call in range(calls)] if threads == 1 else _on_threads(run, calls)
 
     def gathered(*pieces: np.ndarray) -> np.ndarray:
         whole = np.empty((starts, *pieces[0].shape[1:]), pieces[0].dtype)
@@ -113,16 +114,26 @@ def run_newton(
     return ends._replace(u=cut_u, v=cut_v, objective=ends.objective / unit, gradient_norm=ends.gradient_norm / unit)
 
 
+def _on_threads(run: Callable[[int], Ends], calls: int) -> list[Ends]:
+    """`run` of 0 to `calls` − 1, on as many threads as there are cores."""
+    try:
+        return list(_threads(num_threads()).map(run, range(calls)))
+    except BaseException:
+        # An interrupted call computes to its end, which nobody waits for: the next one gets threads of its own.
+        _threads.cache_clear()
+        raise
+
+
 @cache
 def _threads(count: int) -> ThreadPoolExecutor:
     """Threads that stay: starting two takes as long as ten steps of a small problem."""
     return ThreadPoolExecutor(count, thread_name_prefix="newton")
 
 
-def _lanes(problem: Problem, rank: int, starts: int) -> int:
+def _lanes(problem: Problem, rank: int, starts: int, device: jax.Device) -> int:
     """Starts side by side on an accelerator, a power of two: as many as its memory takes."""
     lanes = _FEW_LANES if starts <= _FEW_LANES else _WIDE_QUEUE
-    each, allowance = lane_bytes(problem, rank), memory_allowance()
+    each, allowance = lane_bytes(problem, rank), memory_allowance(device)
     while lanes > 1 and lanes * each > allowance:
         lanes //= 2
     return lanes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from ntklora.problem.problem import Problem
@@ -38,14 +39,9 @@ def values_and_gradient_norms(problem: Problem, us: Matrices, vs: Matrices) -> t
 
 
 def _some_values_and_norms(problem: Problem, us: Matrices, vs: Matrices) -> tuple[np.ndarray, np.ndarray]:
-    count = len(next(iter(us.values())))
-    n = problem.num_samples
     z = problem.f0 + sum(_outputs(block, us[name], vs[name]) for name, block in problem.op.blocks.items())
-    # A loss acts sample by sample: the points' outputs are so many more samples.
-    outputs, targets = z.reshape(-1, z.shape[2]), np.concatenate([problem.y] * count)
-    values = problem.loss.value(outputs, targets).reshape(count, n).mean(1)
-    alphas = problem.loss.gradient(outputs, targets).reshape(z.shape) / n
-    squares = np.zeros(count)
+    values, alphas = _losses_and_gradients(problem, z)
+    squares = np.zeros(len(z))
     for name, block in problem.op.blocks.items():
         q = np.concatenate([us[name], vs[name]], 1)
         push = problem.lam * q
@@ -54,6 +50,17 @@ def _some_values_and_norms(problem: Problem, us: Matrices, vs: Matrices) -> tupl
         values += 0.5 * (q * push).sum((1, 2))
         squares += ((np.concatenate(_pulled(block, alphas, us[name], vs[name]), 1) + push) ** 2).sum((1, 2))
     return values, np.sqrt(squares)
+
+
+def _losses_and_gradients(problem: Problem, z: Array) -> tuple[Array, Array]:
+    """`L (S,)` and `∇ℓ/N (S, N, K)` of the outputs `z (S, N, K)`."""
+    loss, (count, n, outputs) = problem.loss, z.shape
+    if jax.tree.leaves(loss):  # arrays of its own may belong to the samples: such a loss meets them as they are
+        values = np.array([loss.value(each, problem.y).mean() for each in z])
+        return values, np.stack([loss.gradient(each, problem.y) for each in z]) / n
+    # Any other acts sample by sample: the outputs of the points are those of so many more samples.
+    flat, targets = z.reshape(-1, outputs), np.concatenate([problem.y] * count)
+    return loss.value(flat, targets).reshape(count, n).mean(1), loss.gradient(flat, targets).reshape(z.shape) / n
 
 
 def _entries(block: Block, rank: int) -> int:

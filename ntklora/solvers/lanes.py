@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ntklora.problem.problem import Problem
 from ntklora.solvers.kernel import positions_are_cheaper
@@ -98,8 +99,8 @@ def minimize_all(
 def lane_bytes(problem: Problem, rank: int) -> int:
     """About what one lane of `minimize_all` sets aside for a step, for a problem on the host.
 
-    Counted from the arrays that are as large as the linear system, the directions or the weights. XLA's own figure on
-    a processor is a half of it to all of it.
+    Twice the arrays that are as large as the linear system, the directions or the weights: XLA's own figure, on a
+    processor, is a quarter of it to all of it.
     """
     sample = jax.eval_shape(problem.loss.hessian_factor, problem.f0[:1], problem.y[:1])
     felt, outputs = problem.num_samples * sample.shape[2], problem.num_samples * problem.num_outputs
@@ -115,7 +116,7 @@ def lane_bytes(problem: Problem, rank: int) -> int:
         entries += 4 * m * n + 2 * min(m, n) ** 2 + 8 * (m + n) * rank
         if problem.perturbation is not None:
             entries += 3 * len(problem.perturbation[name]) ** 2
-    return entries * problem.f0.itemsize
+    return 2 * entries * np.dtype(np.float64).itemsize
 
 
 def _arrived(end: Iterate) -> Ends:

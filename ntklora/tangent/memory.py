@@ -13,12 +13,12 @@ GIB = 2**30
 SHARE = 0.5
 
 
-def available_memory() -> int:
-    """Bytes that the device which computes has free: the accelerator's, or the machine's.
+def available_memory(device: jax.Device | None = None) -> int:
+    """Bytes that a device has free, by default JAX's first: the accelerator's, or the machine's.
 
     On Linux `MemAvailable` of /proc/meminfo, elsewhere the physical memory.
     """
-    device = jax.devices()[0]
+    device = device or jax.devices()[0]
     statistics = device.memory_stats() if device.platform != "cpu" else None
     if statistics and "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
@@ -30,6 +30,6 @@ def available_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def memory_allowance() -> int:
+def memory_allowance(device: jax.Device | None = None) -> int:
     """Bytes that one result may take: `SHARE` of what is available."""
-    return int(SHARE * available_memory())
+    return int(SHARE * available_memory(device))

@@ -39,32 +39,31 @@ def reduce_operator(op: TangentOperator, *, padded: bool = False) -> tuple[Tange
     bases: dict[str, Bases] = {}
     for name, block in op.blocks.items():
         host = jax.tree.map(on_host, block)
-        found = _bases(host)
-        bases[name] = _padded(found, host) if padded else found
-        # Dense features that span everything stay as they are: both bases are the identity.
-        whole = isinstance(host, Dense) and all(basis.shape[0] == basis.shape[1] for basis in found)
-        blocks[name] = host if whole else host.compress(*bases[name])
+        found = bases[name] = _bases(host, padded)
+        # Dense features that span everything stay as they are.
+        whole = isinstance(host, Dense) and all(np.array_equal(basis, np.eye(len(basis))) for basis in found)
+        blocks[name] = host if whole else host.compress(*found)
     return TangentOperator(blocks, op.bare, op.reasons), bases
 
 
-def _bases(block: Block) -> Bases:
+def _bases(block: Block, padded: bool) -> Bases:
     """Of the features on the host; dense ones are unfolded, which copies them, only where the first few do not span."""
     if isinstance(block, Dense):
-        (m, n), square = block.shape, float(np.linalg.norm(block.g)) ** 2
-        few = block.take(slice(-(-_FEW * max(m, n) // (block.num_outputs * min(m, n)))))
-        if all(_gram_spans(unfolding, square) for unfolding in few.unfoldings()):
-            return Bases(np.eye(m), np.eye(n))
-    left, right = block.unfoldings()
-    return Bases(_orthonormal_basis(left), _orthonormal_basis(right))
-
-
-def _padded(found: Bases, block: Block) -> Bases:
-    """With zero columns up to the bounds of `m'` and `n'`."""
-    left, right = (
-        np.pad(basis, ((0, 0), (0, max(min(unfolding.shape) - basis.shape[1], 0))))
-        for basis, unfolding in zip(found, block.unfoldings())
-    )
+        (m, n), outputs = block.shape, block.num_outputs
+        few = -(-_FEW * max(m, n) // (outputs * min(m, n)))
+        if few <= block.num_samples:
+            square = float(np.linalg.norm(block.g)) ** 2
+            if all(_gram_spans(unfolding, square) for unfolding in block.take(slice(few)).unfoldings()):
+                return Bases(np.eye(m), np.eye(n))
+    left, right = (_basis(unfolding, padded) for unfolding in block.unfoldings())
     return Bases(left, right)
+
+
+def _basis(columns: np.ndarray, padded: bool) -> np.ndarray:
+    """Orthonormal basis of the columns' span, with zero columns up to the most that it can have where `padded`."""
+    basis = _orthonormal_basis(columns)
+    missing = max(min(columns.shape) - basis.shape[1], 0) if padded else 0
+    return np.pad(basis, ((0, 0), (0, missing)))
 
 
 def _orthonormal_basis(columns: np.ndarray) -> np.ndarray:

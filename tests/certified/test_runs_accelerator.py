@@ -27,7 +27,7 @@ def accelerator(monkeypatch):
     monkeypatch.setattr(jax, "default_device", lambda device: nullcontext())
 
     def pretend():
-        monkeypatch.setattr(runs, "float64_device", lambda: SimpleNamespace(platform="gpu"))
+        monkeypatch.setattr(runs, "float64_device", lambda: SimpleNamespace(platform="gpu", memory_stats=lambda: None))
         return calls
 
     return pretend
@@ -61,13 +61,13 @@ def test_no_more_starts_side_by_side_than_memory_takes(accelerator, monkeypatch)
     lams = np.full(40, float(problem.lam))
     here = runs.run_newton(problem, lams, u, v)
     monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
-    monkeypatch.setattr(runs, "memory_allowance", lambda: 5000)
+    monkeypatch.setattr(runs, "memory_allowance", lambda device: 5000)
     calls = accelerator()
     there = runs.run_newton(problem, lams, u, v)
     assert calls == [4]
     assert there.converged.all()
     assert (np.abs(there.objective / here.objective - 1) <= 1e-9).mean() > 0.9
-    monkeypatch.setattr(runs, "memory_allowance", lambda: 10)
+    monkeypatch.setattr(runs, "memory_allowance", lambda device: 10)
     runs.run_newton(problem, lams[:2], *({k: x[:2] for k, x in factor.items()} for factor in (u, v)))
     assert calls[1:] == [1]
 
@@ -76,6 +76,8 @@ FORMS = {
     "factored": ("squared", {"samples": 24, "shapes": ((24, 16),)}),
     "dense": ("cross_entropy", {"samples": 24, "shapes": ((24, 16),), "layout": "dense"}),
     "positions": ("cross_entropy", {"samples": 12, "shapes": ((24, 16),) * 2, "positions": 6, "layout": "transposed"}),
+    "many alike": ("squared", {"samples": 12, "shapes": ((24, 16),) * 12, "positions": 4}),
+    "many samples": ("logistic", {"samples": 300, "shapes": ((24, 16),)}),
     "perturbed": ("squared", {"samples": 24, "shapes": ((24, 16),), "perturbed": True}),
 }
 
@@ -92,4 +94,4 @@ def test_a_lane_sets_aside_about_what_is_counted(form):
         return minimize_all.lower(*given, lanes=lanes).compile().memory_analysis().temp_size_in_bytes
 
     measured = (temporary(24) - temporary(8)) / 16
-    assert 0.4 < measured / lane_bytes(problem, 8) < 1.2
+    assert 0.2 < measured / lane_bytes(problem, 8) < 1.05

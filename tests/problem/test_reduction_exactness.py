@@ -81,3 +81,26 @@ def test_dense_features_are_cut_to_the_span_of_all_samples_whatever_the_first_on
     seen = nl.reduce_problem(problem).problem
     assert seen.shapes == {"w": (4, 4) if blind == "all samples" else (6, 4)}
     np.testing.assert_allclose(seen.op.gram(), problem.op.gram(), atol=1e-12)
+
+
+def test_dense_features_that_do_not_span_are_padded_to_the_size_of_their_bounds():
+    rng = np.random.default_rng(6)
+    g = rng.normal(size=(60, 1, 6, 4))
+    g[:, :, 4:] = 0
+    problem = Problem(TangentOperator.from_dense(g), np.zeros(60), rng.normal(size=60), "squared", 0.1)
+    padded = nl.reduce_problem(problem, padded=True).problem
+    assert padded.shapes == {"w": (6, 4)}
+    assert not np.asarray(padded.op.dense())[:, :, 4:].any()
+    np.testing.assert_allclose(padded.op.gram(), problem.op.gram(), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 3000, 1), (8, 1, 1, 3000), (8, 1, 1000, 4)])
+def test_few_samples_of_a_long_weight_are_reduced_without_a_matrix_of_its_length(shape, monkeypatch):
+    sizes = []
+    eigvalsh = np.linalg.eigvalsh
+    monkeypatch.setattr(np.linalg, "eigvalsh", lambda matrix: sizes.append(len(matrix)) or eigvalsh(matrix))
+    g = np.random.default_rng(7).normal(size=shape)
+    problem = Problem(TangentOperator.from_dense(g), np.zeros(8), np.ones(8), "squared", 0.1)
+    seen = nl.reduce_problem(problem).problem
+    assert max(seen.shapes["w"]) <= 32
+    assert max(sizes) <= 32
