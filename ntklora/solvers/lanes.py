@@ -102,13 +102,13 @@ def lane_bytes(problem: Problem, rank: int) -> int:
     Twice the arrays that are as large as the linear system, the directions or the weights: XLA's own figure, on a
     processor, is a quarter of it to all of it.
     """
-    sample = jax.eval_shape(problem.loss.hessian_factor, problem.f0[:1], problem.y[:1])
-    felt, outputs = problem.num_samples * sample.shape[2], problem.num_samples * problem.num_outputs
+    root = jax.eval_shape(problem.loss.hessian_factor, problem.f0, problem.y)
+    felt, outputs = problem.num_samples * root.shape[2], problem.num_samples * problem.num_outputs
     entries = 3 * felt**2
     for name, block in problem.op.blocks.items():
         m, n = block.shape
         factored = block.of if isinstance(block, Transposed) else block
-        if isinstance(factored, Factored) and positions_are_cheaper(factored, rank, sample.shape[2]):
+        if isinstance(factored, Factored) and positions_are_cheaper(factored, rank, root.shape[2]):
             met = felt * factored.num_positions
             entries += 3 * met**2 + 2 * met * (m + n)
         else:
