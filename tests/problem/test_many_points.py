@@ -23,18 +23,22 @@ FORMS = {
 }
 
 
+def assert_equal_to_each(problem, count):
+    points = [random_factors(seed, problem, 2) for seed in range(count)]
+    us, vs = ({k: np.stack([point[side][k] for point in points]) for k in problem.shapes} for side in (0, 1))
+    values, norms = values_and_gradient_norms(problem, us, vs)
+    expected = [np.sqrt(sum((g**2).sum() for x in factor_gradients(problem, *at) for g in x.values())) for at in points]
+    np.testing.assert_allclose(values, [objective(problem, *point) for point in points], rtol=1e-13)
+    np.testing.assert_allclose(norms, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("entries", [2**22, 1], ids=["all at once", "one by one"])
 @pytest.mark.parametrize("form", FORMS)
 def test_values_and_norms_of_many_are_those_of_each(form, entries, monkeypatch):
     monkeypatch.setattr(many, "_ENTRIES", entries)
     loss, options = FORMS[form]
     problem = random_problem(3, loss, **options).host()
-    points = [random_factors(seed, problem, 2) for seed in range(5)]
-    us, vs = ({k: np.stack([point[side][k] for point in points]) for k in problem.shapes} for side in (0, 1))
-    values, norms = values_and_gradient_norms(problem, us, vs)
-    expected = [np.sqrt(sum((g**2).sum() for x in factor_gradients(problem, *at) for g in x.values())) for at in points]
-    np.testing.assert_allclose(values, [objective(problem, *point) for point in points], rtol=1e-13)
-    np.testing.assert_allclose(norms, expected, rtol=1e-12)
+    assert_equal_to_each(problem, 5)
 
 
 def test_of_no_point_there_is_nothing():
@@ -58,9 +62,4 @@ class OfItsOwnWeights(Squared):
 def test_a_loss_may_hold_what_belongs_to_its_samples():
     problem = random_problem(3).host()
     problem = eqx.tree_at(lambda p: p.loss, problem, OfItsOwnWeights(np.linspace(0.5, 1.5, problem.num_samples)))
-    points = [random_factors(seed, problem, 2) for seed in range(3)]
-    us, vs = ({k: np.stack([point[side][k] for point in points]) for k in problem.shapes} for side in (0, 1))
-    values, norms = values_and_gradient_norms(problem, us, vs)
-    expected = [np.sqrt(sum((g**2).sum() for x in factor_gradients(problem, *at) for g in x.values())) for at in points]
-    np.testing.assert_allclose(values, [objective(problem, *point) for point in points], rtol=1e-13)
-    np.testing.assert_allclose(norms, expected, rtol=1e-12)
+    assert_equal_to_each(problem, 3)
