@@ -1,4 +1,4 @@
-"""Every program that may run on an accelerator is lowered for one: no callback to Python, nothing of the host's."""
+"""Kernels, features, training, Newton's method and vmapped sweeps are lowered for accelerators without the host."""
 
 import re
 

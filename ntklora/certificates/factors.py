@@ -28,7 +28,10 @@ def host_factors(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> 
 
 
 def host_ends(problem: Problem, u: Array | Matrices, v: Array | Matrices) -> tuple[Matrices, Matrices]:
-    """`host_factors` of many points: `u (S, m, r)`, `v (S, n, r)`."""
+    """`host_factors` of many points: `u (S, m, r)`, `v (S, n, r)`.
+
+    Errors: `ValueError` for factors whose names or shapes do not fit, or that are of different numbers of points.
+    """
     us, vs = _float64_by_name(problem, u, v)
     count = len(next(iter(us.values())))
     for name, shape in problem.shapes.items():

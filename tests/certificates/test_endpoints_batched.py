@@ -1,6 +1,7 @@
 """Many endpoints at once get the verdicts that each would get alone."""
 
 import numpy as np
+import pytest
 
 import ntklora as nl
 from ntklora.certificates.endpoints import ENDPOINT_CODES, Endpoint, classify_endpoint, classify_endpoints
@@ -53,3 +54,19 @@ def test_codes_number_the_classes():
         "global", "spurious", "rank_limited", "flat", "saddle", "unconverged", "inconclusive"
     }  # fmt: skip
     assert classify_endpoints(random_problem(0), np.zeros((0, 4, 2)), np.zeros((0, 5, 2))) == []
+
+
+MISTAKES = {
+    "one point": (np.zeros((4, 2)), np.zeros((5, 2)), r"shapes \(4, 2\), \(5, 2\); expected \(S, m, r\)"),
+    "other numbers of points": (np.zeros((3, 4, 2)), np.zeros((2, 5, 2)), "with the S = 3 of all weights"),
+    "other ranks": (np.zeros((3, 4, 2)), np.zeros((3, 5, 1)), r"expected \(S, m, r\), \(S, n, r\)"),
+    "other rows": (np.zeros((3, 4, 2)), np.zeros((3, 6, 2)), r"have \(4, 6\) rows"),
+    "NaN": (np.full((3, 4, 2), np.nan), np.zeros((3, 5, 2)), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_ends_that_do_not_fit_are_refused_in_a_line(mistake):
+    us, vs, message = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=message):
+        classify_endpoints(random_problem(0), us, vs)
