@@ -26,7 +26,7 @@ COLUMNS = 4096
 # Pieces at least: a loop uses its memory again, where one parameter after the other without a loop took all at once.
 PIECES = 2
 
-Add = Callable[[Any, Any, Any], Any]
+Add = Callable[[Array, Any, Any], Array]
 
 
 class Gradients(eqx.Module):
@@ -76,9 +76,7 @@ class Outer(eqx.Module):
 Written = Gradients | Outer
 
 
-def written_products(
-    left: Sequence[Written], right: Sequence[Written] | None, pairs: np.ndarray, trace: bool
-) -> Sequence[Array] | Array:
+def written_products(left: Sequence[Written], right: Sequence[Written] | None, pairs: np.ndarray, trace: bool) -> Array:
     """For each pair `(i, j)` of blocks `Σ rows(left_i) rows(right_j)ᵀ` over the parameters; `None` is `right = left`.
 
     Every operand begins with the axes (blocks, examples). Rows are `(n·K, n'·K)`, or, if `trace`, `(n, n')` summed over
@@ -88,19 +86,18 @@ def written_products(
     add = _adder(pairs, trace)
     firsts = [jax.tree.leaves(share)[0] for share in (left[0], left[0] if right is None else right[0])]
     heights = [prod(leaf.shape[1 : 2 if trace else 3]) for leaf in firsts]
-    zeros = jnp.zeros((len(pairs), *heights), firsts[0].dtype)
-    total: Any = tuple(zeros) if len(pairs) <= UNROLLED else zeros
+    total = jnp.zeros((len(pairs), *heights), firsts[0].dtype)
     for one, two in zip(left, others):
         total = _parameter(total, one, two, add)
     return total
 
 
-def _parameter(total: Any, left: Written, right: Written | None, add: Add) -> Any:
+def _parameter(total: Array, left: Written, right: Written | None, add: Add) -> Array:
     """One parameter's products added to `total`, some columns after the others."""
     count, of_left = left.pieces()
     of_right = None if right is None else right.pieces()[1]
 
-    def step(total: Any, c: Any) -> tuple[Any, None]:
+    def step(total: Array, c: Any) -> tuple[Array, None]:
         return add(total, of_left(c), None if of_right is None else of_right(c)), None
 
     return lax.scan(step, total, jnp.arange(count))[0]
@@ -109,16 +106,19 @@ def _parameter(total: Any, left: Written, right: Written | None, add: Add) -> An
 def _adder(pairs: np.ndarray, trace: bool) -> Add:
     """`(total, left, right) -> total + products`, unrolled over the pairs or in a loop."""
 
-    def unrolled(total: Any, left: Written, right: Written | None) -> Any:
+    def unrolled(total: Array, left: Written, right: Written | None) -> Array:
         rows = [_rows(take(left, i), trace) for i in range(pairs[:, 0].max() + 1)]
         others = rows if right is None else [_rows(take(right, j), trace) for j in range(pairs[:, 1].max() + 1)]
-        return tuple(sum_ + rows_product(rows[i], others[j]) for sum_, (i, j) in zip(total, pairs))
+        # Put together before they are added: each product then has memory of its own and waits for no other, where the
+        # processor computes in program order too.
+        products = jnp.concatenate([rows_product(rows[i], others[j]) for i, j in pairs])
+        return total + products.reshape(total.shape)
 
-    def looped(total: Any, left: Written, right: Written | None) -> Any:
+    def looped(total: Array, left: Written, right: Written | None) -> Array:
         rows = jax.vmap(lambda part: _rows(part, trace))(left)
         others = rows if right is None else jax.vmap(lambda part: _rows(part, trace))(right)
 
-        def one(total: Any, pair: Any) -> tuple[Any, None]:
+        def one(total: Array, pair: Any) -> tuple[Array, None]:
             p, i, j = pair
             return lax.dynamic_update_index_in_dim(total, total[p] + rows_product(rows[i], others[j]), p, 0), None
 
