@@ -76,6 +76,7 @@ _HOME = {
     "find_endpoints": "ntklora.certified.endpoints",
     "survey_landscape": "ntklora.certified.landscape",
     "judge_endpoints": "ntklora.certified.landscape",
+    "side_by_side": "ntklora.certified.meeting",
     "prove_spurious_minimum": "ntklora.proof.spurious",
     "pataki_rank": "ntklora.theory.ranks",
     "parameter_count": "ntklora.theory.ranks",

@@ -11,7 +11,7 @@ import pytest
 import ntklora as nl
 from ntklora.certified.starts import gaussian_starts
 from ntklora.models import CNN, MLP, Transformer
-from ntklora.solvers.lanes import minimize_all
+from ntklora.solvers.lanes import minimize_all, minimize_several
 from ntklora.solvers.newton import DEFAULT
 from ntklora.solvers.stacked import stack_alike, stacked
 from ntklora.sweeps.catalogue import all_experiments
@@ -36,6 +36,12 @@ def newton(loss, **options):
     u, v = stacked(u, groups), stacked(v, groups)
     arguments = (problem, np.full(4, 0.1), u, v, np.asarray(4), DEFAULT)
     return lambda *given: minimize_all(*given, lanes=4), arguments
+
+
+def newton_of_several(loss, **options):
+    _, arguments = newton(loss, **options)
+    several = jax.tree.map(lambda *leaves: np.stack(leaves), *[arguments[:-1]] * 3)
+    return lambda *given: minimize_several(*given, lanes=4), (*several, DEFAULT)
 
 
 def kernel(name, **options):
@@ -76,6 +82,7 @@ PROGRAMS = {
     "newton, softmax, positions": lambda: newton("cross_entropy", positions=2),
     "newton, weights side by side": lambda: newton("squared", shapes=((6, 5),) * 3),
     "newton, perturbed": lambda: newton("squared", perturbed=True),
+    "newton, problems side by side": lambda: newton_of_several("cross_entropy", positions=2),
     "kernel, mlp": lambda: kernel("mlp"),
     "kernel, mlp, traced": lambda: kernel("mlp", trace=True),
     "kernel, cnn": lambda: kernel("cnn"),

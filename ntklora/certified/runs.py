@@ -8,7 +8,7 @@ share a program. Where features make a step long nothing is added, and with dens
 fewer of them soon save what another compilation takes. Weights of one form lie side by side: many of them make a
 program hardly longer. On a processor every core runs a share of the starts; where a start ends does not depend on
 which. An accelerator takes them side by side, as many as its memory allows, but few for an optimum, which is a program
-of its own there.
+of its own there; and with them the starts of other problems that are being computed (`meeting`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import numpy as np
 
+from ntklora.certified.meeting import ABREAST, Meeting, meeting_of_thread
 from ntklora.certified.precision import float64_device
 from ntklora.environment import num_threads
 from ntklora.problem.problem import Problem
@@ -54,6 +55,8 @@ _WHOLE = 2
 _QUEUE, _WIDE_QUEUE = 64, 256
 _FEW_LANES = 8
 
+Arguments = tuple[Any, ...]  # of a call: `(problem, lams, u, v, count)`, as the functions of `lanes` take them
+
 
 def run_newton(
     problem: Problem, lams: Array, u: Matrices, v: Matrices, *, full: Mapping[str, tuple[int, int]] | None = None
@@ -66,17 +69,10 @@ def run_newton(
     problem = _roomy(_whole_where_small(problem), full or problem.shapes)
     unit = count / problem.num_samples  # of the objective
     columns, shapes = _columns(problem), problem.shapes
-    minimize: Callable[..., Ends]
-    device = float64_device()
-    if device.platform == "cpu":
-        queue, threads, minimize = _QUEUE, min(num_threads(), starts), minimize_each
-    else:
-        rank = _up_to(max(x.shape[2] for x in u.values()), columns)
-        queue, threads, minimize = _WIDE_QUEUE, 1, partial(minimize_all, lanes=_lanes(problem, rank, starts, device))
-    calls = max(threads, -(-starts // queue))
+    calls, queue, compute = _way(problem, _up_to(max(x.shape[2] for x in u.values()), columns), starts)
     problem, groups = stack_alike(problem)
 
-    def arguments(call: int) -> tuple[Any, ...]:
+    def arguments(call: int) -> Arguments:
         # Every so manyth start: the scale of the starts grows along the queue, and with it the number of steps.
         rows = slice(call, None, calls)
         some_lams = unit * np.asarray(lams, np.float64)[rows]
@@ -85,19 +81,7 @@ def run_newton(
             stacked({k: _padded(x[rows], padding, shapes[k][side], columns) for k, x in factor.items()}, groups)
             for side, factor in enumerate((u, v))
         )
-        return problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams)), DEFAULT
-
-    # What threads do in Python they do one after the other: their first calls are prepared before they start.
-    ready = {call: arguments(call) for call in range(threads)}
-
-    def run(call: int) -> Ends:
-        given = ready.pop(call) if call in ready else arguments(call)
-        # The flag may have been switched on for the calling thread alone.
-        with jax.enable_x64(True), jax.default_device(device):
-            return jax.device_get(minimize(*given))
-
-    # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
-    parts = [run(call) for call in range(calls)] if threads == 1 else _on_threads(run, calls)
+        return problem, np.pad(some_lams, (0, padding)), some_u, some_v, np.asarray(len(some_lams))
 
     def gathered(*pieces: np.ndarray) -> np.ndarray:
         whole = np.empty((starts, *pieces[0].shape[1:]), pieces[0].dtype)
@@ -105,7 +89,7 @@ def run_newton(
             whole[call::calls] = piece[: len(whole[call::calls])]
         return whole
 
-    ends = jax.tree.map(gathered, *parts)
+    ends = jax.tree.map(gathered, *compute(arguments, calls))
     ends = ends._replace(u=unstacked(ends.u, groups), v=unstacked(ends.v, groups))
     cut_u, cut_v = (
         {k: x[:, : given[k].shape[1], : given[k].shape[2]] for k, x in factor.items()}
@@ -114,14 +98,64 @@ def run_newton(
     return ends._replace(u=cut_u, v=cut_v, objective=ends.objective / unit, gradient_norm=ends.gradient_norm / unit)
 
 
-def _on_threads(run: Callable[[int], Ends], calls: int) -> list[Ends]:
-    """`run` of 0 to `calls` − 1, on as many threads as there are cores."""
+class _Way(NamedTuple):
+    """How starts are run: in so many calls, a queue of so many starts in each, and what makes the ends of all calls."""
+
+    calls: int
+    queue: int
+    compute: Callable[[Callable[[int], Arguments], int], list[Ends]]
+
+
+def _way(problem: Problem, rank: int, starts: int) -> _Way:
+    """On a processor's threads, side by side on an accelerator, or there with whomever this thread's calls meet."""
+    device, few = float64_device(), starts <= _FEW_LANES
+    if device.platform == "cpu":
+        threads = min(num_threads(), starts)
+        calls = max(threads, -(-starts // _QUEUE))
+        run = partial(_run, minimize_each, device)
+        # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
+        return _Way(calls, _QUEUE, partial(_one_by_one, run) if threads == 1 else partial(_on_threads, run, threads))
+    each, allowance, meeting = lane_bytes(problem, rank), memory_allowance(device), meeting_of_thread()
+    if meeting is not None:
+        features = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem.op))
+        if ABREAST * (features + _FEW_LANES * each) <= allowance:
+            lanes = _FEW_LANES if few else _lanes(_QUEUE, ABREAST * each, allowance)
+            return _Way(-(-starts // _QUEUE), _QUEUE, partial(_at_meeting, meeting, lanes))
+    lanes = _lanes(_FEW_LANES if few else _WIDE_QUEUE, each, allowance)
+    run = partial(_run, partial(minimize_all, lanes=lanes), device)
+    return _Way(-(-starts // _WIDE_QUEUE), _WIDE_QUEUE, partial(_one_by_one, run))
+
+
+def _run(minimize: Callable[..., Ends], device: jax.Device, given: Arguments) -> Ends:
+    # The flag may have been switched on for the calling thread alone.
+    with jax.enable_x64(True), jax.default_device(device):
+        return jax.device_get(minimize(*given, DEFAULT))
+
+
+def _one_by_one(run: Callable[[Arguments], Ends], arguments: Callable[[int], Arguments], calls: int) -> list[Ends]:
+    return [run(arguments(call)) for call in range(calls)]
+
+
+def _on_threads(
+    run: Callable[[Arguments], Ends], threads: int, arguments: Callable[[int], Arguments], calls: int
+) -> list[Ends]:
+    """On as many threads as there are cores."""
+    # What threads do in Python they do one after the other: their first calls are prepared before they start.
+    ready = {call: arguments(call) for call in range(threads)}
+
+    def of_call(call: int) -> Ends:
+        return run(ready.pop(call) if call in ready else arguments(call))
+
     try:
-        return list(_threads(num_threads()).map(run, range(calls)))
+        return list(_threads(num_threads()).map(of_call, range(calls)))
     except BaseException:
         # An interrupted call computes to its end, which nobody waits for: the next one gets threads of its own.
         _threads.cache_clear()
         raise
+
+
+def _at_meeting(meeting: Meeting, lanes: int, arguments: Callable[[int], Arguments], calls: int) -> list[Ends]:
+    return meeting.ends([arguments(call) for call in range(calls)], lanes)
 
 
 @cache
@@ -130,13 +164,11 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="newton")
 
 
-def _lanes(problem: Problem, rank: int, starts: int, device: jax.Device) -> int:
+def _lanes(most: int, each: int, allowance: int) -> int:
     """Starts side by side on an accelerator, a power of two: as many as its memory takes."""
-    lanes = _FEW_LANES if starts <= _FEW_LANES else _WIDE_QUEUE
-    each, allowance = lane_bytes(problem, rank), memory_allowance(device)
-    while lanes > 1 and lanes * each > allowance:
-        lanes //= 2
-    return lanes
+    while most > 1 and most * each > allowance:
+        most //= 2
+    return most
 
 
 def _whole_where_small(problem: Problem) -> Problem:

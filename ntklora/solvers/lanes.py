@@ -2,7 +2,8 @@
 
 A processor's core is filled by one start (`minimize_each`). An accelerator takes many: in `minimize_all` a lane whose
 start has arrived takes the next one from the queue, so no lane waits for the slowest start. The number of starts in the
-queue may change without another compilation, and which lane serves a start does not change where it ends.
+queue may change without another compilation, and which lane serves a start does not change where it ends. Problems of
+one form are taken side by side too, each with lanes of its own (`minimize_several`).
 """
 
 from __future__ import annotations
@@ -94,6 +95,15 @@ def minimize_all(
     state = (items, jnp.asarray(lanes), *load(items), _blank(u, v, starts))
     *_, ends = jax.lax.while_loop(lambda state: (state[0] < count).any(), body, state)
     return ends
+
+
+@partial(jax.jit, static_argnames=("lanes",))
+def minimize_several(
+    problems: Problem, lams: Array, u: Matrices, v: Matrices, counts: Array, limits: Limits, *, lanes: int
+) -> Ends:
+    """`minimize_all` of problems of one form at once, `lanes` for each: all but `limits` have their axis first."""
+    each = partial(minimize_all, limits=limits, lanes=lanes)
+    return jax.vmap(each)(problems, lams, u, v, counts)
 
 
 def lane_bytes(problem: Problem, rank: int) -> int:

@@ -1,8 +1,5 @@
 """What an accelerator would be given, 256 lanes side by side, ends where a processor's threads end."""
 
-from contextlib import nullcontext
-from types import SimpleNamespace
-
 import jax
 import numpy as np
 import pytest
@@ -14,23 +11,6 @@ from ntklora.solvers.lanes import lane_bytes, minimize_all
 from ntklora.solvers.newton import DEFAULT
 from ntklora.solvers.stacked import stack_alike, stacked
 from tests.solvers.instances import random_problem
-
-
-@pytest.fixture
-def accelerator(monkeypatch):
-    """This machine's processor under another name; the lanes of every call."""
-    calls = []
-    minimize_all = runs.minimize_all
-    monkeypatch.setattr(
-        runs, "minimize_all", lambda *given, lanes: calls.append(lanes) or minimize_all(*given, lanes=lanes)
-    )
-    monkeypatch.setattr(jax, "default_device", lambda device: nullcontext())
-
-    def pretend():
-        monkeypatch.setattr(runs, "float64_device", lambda: SimpleNamespace(platform="gpu", memory_stats=lambda: None))
-        return calls
-
-    return pretend
 
 
 def test_optimum_endpoints_and_verdicts_are_the_same(accelerator):

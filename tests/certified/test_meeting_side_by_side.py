@@ -1,0 +1,144 @@
+"""Problems computed side by side on an accelerator share programs, and each ends where it ends alone."""
+
+from functools import partial
+from time import monotonic, sleep
+
+import jax
+import numpy as np
+import pytest
+
+import ntklora as nl
+from ntklora.certified import meeting, runs
+from ntklora.certified.meeting import ABREAST, side_by_side
+from ntklora.certified.starts import gaussian_starts
+from tests.solvers.instances import random_problem
+
+KEY = jax.random.key(0)
+
+
+def survey(seed, rank=1, starts=24):
+    problem = random_problem(seed, "squared", samples=6, shapes=((6, 5),), lam=0.02)
+    return nl.survey_landscape(problem, rank, KEY, starts=starts)
+
+
+def newton(seed, starts, lam=0.02, loss="squared"):
+    problem = random_problem(seed, loss, samples=6, shapes=((6, 5),), lam=lam).host()
+    u, v = gaussian_starts(problem, 2, KEY, starts, None)
+    return runs.run_newton(problem, np.full(starts, lam), u, v)
+
+
+def test_landscapes_are_those_of_a_processor(accelerator):
+    jobs = [partial(survey, seed, rank) for seed in range(10) for rank in (1, 2)]
+    here = [job() for job in jobs]
+    calls = accelerator()
+    there = list(side_by_side(jobs))
+    for one, other in zip(here, there, strict=True):
+        assert other.solution.status is nl.Status.certified
+        assert other.solution.primal == pytest.approx(one.solution.primal, rel=1e-12)
+        assert other.ends.converged.all()
+        same = np.abs(other.objective / one.objective - 1) <= 1e-9
+        assert same.mean() > 0.8
+        assert all(a is b for a, b, equal in zip(one.kinds, other.kinds, same) if equal)
+    # Twenty optima, twenty surveys, and now and then a start that leaves a saddle: alone a call for each at least.
+    assert len(calls) < 20
+
+
+def test_no_bit_depends_on_whom_a_call_meets(accelerator):
+    accelerator()
+    jobs = [partial(newton, seed, starts) for seed, starts in ((0, 5), (1, 30), (2, 64), (3, 70), (4, 12))]
+    jobs += [partial(newton, 5, 20, lam) for lam in (0.01, 0.1)]
+    together = list(side_by_side(jobs))
+    alone = [next(side_by_side([job])) for job in jobs]
+    for one, other in zip(alone, together, strict=True):
+        assert one.converged.all()
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_ends_are_those_of_the_calls_alone(accelerator):
+    starts = (5, 70, 130)
+    here = [newton(seed, count, loss="cross_entropy") for seed, count in enumerate(starts)]
+    accelerator()
+    there = list(side_by_side([partial(newton, seed, n, loss="cross_entropy") for seed, n in enumerate(starts)]))
+    for one, other in zip(here, there, strict=True):
+        assert other.objective.shape == one.objective.shape
+        assert (np.abs(other.objective / one.objective - 1) <= 1e-9).mean() > 0.9
+
+
+def test_what_comes_in_meanwhile_goes_together(accelerator, monkeypatch):
+    """The first program is held until every call waits: the others need but one more."""
+    accelerator()
+    minimize, ends, met, filled = meeting.minimize_several, meeting.Meeting.ends, [], []
+
+    def seen(self, given, lanes):
+        met.append(self)
+        return ends(self, given, lanes)
+
+    def held(problems, lams, u, v, counts, limits, *, lanes):
+        deadline = monotonic() + 60
+        while not filled and len(met[0]._waiting) < ABREAST:
+            assert monotonic() < deadline
+            sleep(0.01)
+        filled.append(int((np.asarray(counts) > 0).sum()))
+        return minimize(problems, lams, u, v, counts, limits, lanes=lanes)
+
+    monkeypatch.setattr(meeting, "minimize_several", held)
+    monkeypatch.setattr(meeting.Meeting, "ends", seen)
+    list(side_by_side([partial(newton, seed, 6) for seed in range(ABREAST)]))
+    assert len(filled) == 2
+    assert sum(filled) == ABREAST
+
+
+def test_forms_do_not_mix(accelerator):
+    calls = accelerator()
+    jobs = [partial(newton, 0, 6), partial(newton, 0, 6, loss="logistic"), partial(newton, 0, 40)]
+    squared, logistic, many = side_by_side(jobs)
+    assert sorted(calls) == [8, 8, 64]
+    assert squared.objective.shape == logistic.objective.shape == (6,)
+    assert not np.allclose(squared.objective, logistic.objective)
+    assert many.objective.min() <= squared.objective.min() + 1e-12
+
+
+def test_an_error_is_raised_in_its_place_and_harms_no_other(accelerator, monkeypatch):
+    accelerator()
+    minimize, failures = meeting.minimize_several, []
+
+    def failing_once(*given, lanes):
+        if lanes == 64 and not failures:
+            failures.append(lanes)
+            raise RuntimeError("out of memory")
+        return minimize(*given, lanes=lanes)
+
+    def caught(job):
+        try:
+            return job()
+        except RuntimeError as error:
+            return error
+
+    monkeypatch.setattr(meeting, "minimize_several", failing_once)
+    jobs = [partial(newton, 0, 6), partial(newton, 1, 40), partial(newton, 2, 40)]
+    small, *large = side_by_side([partial(caught, job) for job in jobs])
+    assert small.converged.all()
+    assert sorted(isinstance(answer, RuntimeError) for answer in large) == [False, True]
+    failures.clear()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(side_by_side(jobs))
+
+
+def test_a_problem_that_fills_the_memory_goes_alone(accelerator, monkeypatch):
+    calls = accelerator()
+    monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
+    monkeypatch.setattr(runs, "memory_allowance", lambda device: 300_000)
+    assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
+    assert calls == [16]  # 16 · 16 · 1000 bytes
+    monkeypatch.setattr(runs, "memory_allowance", lambda device: 100_000)
+    assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
+    assert calls[1:] == [64]  # of `minimize_all`
+
+
+def test_outside_and_on_a_processor_nothing_changes(accelerator):
+    assert list(side_by_side([meeting.meeting_of_thread, lambda: 2])) == [None, 2]
+    calls = accelerator()
+    newton(0, 40)
+    assert calls == [256]
+    assert meeting.meeting_of_thread() is None
