@@ -9,7 +9,7 @@ says that at most a share η of the draws exceeds the bound, whatever the LoRA r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def run(cell: Sampling) -> Row:
     lam = BEST_KAPPA * constant
     rng = stream_generator("draws", cell.seed, num_samples=cell.num_samples)
     problems = [people.sample(cell.num_samples, lam, rng) for _ in range(cell.draws)]
-    solutions = [nl.solve(problem) for problem in problems]
+    solutions = list(nl.side_by_side([partial(nl.solve, problem) for problem in problems]))
     if cell.rank:
         trained = [endpoints(cell, draw, problem) for draw, problem in enumerate(problems)]
     else:

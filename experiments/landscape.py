@@ -8,7 +8,6 @@ for r(r+3)/2 > d; planted instances show that below, they exist. Typical feature
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +15,7 @@ import ntklora as nl
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.randomness import stream_generator, stream_key
+from ntklora.sweeps.shared import shared
 
 # The planted excess e: small enough that most draws at the boundary are strict minima (theory §2.1), large enough that
 # beyond it, where the excess of F is of the order e², it stays far above rounding.
@@ -55,7 +55,7 @@ class Survey:
     """LoRA rank r; a planted instance is planted at this rank."""
 
 
-@lru_cache(maxsize=2)
+@shared(maxsize=4)
 def instance(family: str, num_samples: int, seed: int, lam_ratio: float):
     """The instance and its certified optimum: the same for every rank, so neighbouring cells share them."""
     problem = nl.named_problem(family, num_samples=num_samples, seed=seed, lam_ratio=lam_ratio)
@@ -132,6 +132,7 @@ experiment = Experiment(
         ),
     },
     run=run,
+    side_by_side=nl.side_by_side,
     shape=shape,
     chunk=24,
 )

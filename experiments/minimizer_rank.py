@@ -137,5 +137,6 @@ experiment = Experiment(
         ),
     },
     run=run,
+    side_by_side=nl.side_by_side,
     shape=shape,
 )

@@ -17,7 +17,6 @@ Sample sizes share programs: samples that no feature sees are added up to a mult
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +24,7 @@ import ntklora as nl
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.randomness import stream_generator, stream_key
+from ntklora.sweeps.shared import shared
 
 CLASSES = tuple(kind.value for kind in nl.Endpoint)
 
@@ -66,7 +66,7 @@ def slots(num_samples: int) -> int:
     return -(-num_samples // 16) * 16
 
 
-@lru_cache(maxsize=2)
+@shared(maxsize=4)
 def typical(fan_out: int, fan_in: int, lam_ratio: float, num_samples: int, seed: int):
     """A Gaussian instance, its certified optimum and span dimension: the same for every rank."""
     problem = nl.gaussian_problem((fan_out, fan_in), num_samples=num_samples, seed=seed, lam_ratio=lam_ratio)
@@ -202,6 +202,7 @@ experiment = Experiment(
         ),
     },
     run=run,
+    side_by_side=nl.side_by_side,
     shape=lambda survey: (survey.family, survey.fan_out, survey.fan_in, slots(survey.num_samples)),
     chunk=48,
 )

@@ -115,5 +115,6 @@ experiment = Experiment(
         ),
     },
     run=run,
+    side_by_side=nl.side_by_side,
     shape=lambda instance: (instance.family, instance.num_samples, instance.outputs, instance.loss),
 )

@@ -140,6 +140,7 @@ experiment = Experiment(
         ),
     },
     run=run,
+    side_by_side=nl.side_by_side,
     shape=shape,
     chunk=24,
 )

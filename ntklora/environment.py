@@ -50,7 +50,7 @@ def num_processes() -> int:
     A process takes all of an accelerator's memory. Where `NPROC` is set each process has so many threads, and there are
     as many fewer of them.
     """
-    return 1 if _is_accelerated() else max(1, num_cores() // (_given_threads() or 1))
+    return 1 if is_accelerated() else max(1, num_cores() // (_given_threads() or 1))
 
 
 def worker_threads() -> dict[str, str]:
@@ -60,7 +60,7 @@ def worker_threads() -> dict[str, str]:
     longer. And the last bits of large products would depend on how many cores there are. With an accelerator there is
     one process, and it has them all.
     """
-    return {} if _given_threads() or _is_accelerated() else {"NPROC": "1"}
+    return {} if _given_threads() or is_accelerated() else {"NPROC": "1"}
 
 
 def _given_threads() -> int | None:
@@ -68,7 +68,7 @@ def _given_threads() -> int | None:
     return int(given) if given.isdecimal() and int(given) > 0 else None
 
 
-def _is_accelerated() -> bool:
+def is_accelerated() -> bool:
     """Told without importing JAX: by `JAX_PLATFORMS` where it is set, else by whether a plugin is installed."""
     platforms = os.environ.get("JAX_PLATFORMS")
     if platforms:

@@ -7,11 +7,12 @@ as counts. Nothing here knows what is computed, imports JAX, or touches a disk.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from ntklora.environment import is_accelerated
 from ntklora.sweeps.computation import Row as Row
 from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.keys import keys_of
@@ -66,7 +67,9 @@ class Experiment:
     `Vmapped`. `version` is the algorithm's: raise it whenever the same cell would give other numbers, so that rows of
     the old code are no longer shown by the new one. A profile's cells are the union of its grids, in order; an axis
     that a grid leaves out takes its default. `shape(parameters)` is hashable and names what decides array shapes: one
-    compilation serves all cells that agree on it.
+    compilation serves all cells that agree on it. Where there is an accelerator, `side_by_side` (a function such as
+    `ntklora.side_by_side`) gets a chunk's cells as functions without arguments, to run them on threads: `run` may then
+    keep nothing that threads would mind.
 
     >>> @dataclass(frozen=True)
     ... class Ladder:
@@ -93,6 +96,7 @@ class Experiment:
     shape: Callable[[Any], Hashable] = one_shape
     cost: float = 1.0  # of a cell against those of other experiments; the estimate of the time left weighs with it
     limits: Limits = field(default_factory=Limits)  # of a cell, unless a run sets others
+    side_by_side: Callable[[Sequence[Callable[[], Row]]], Iterator[Row]] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -126,6 +130,11 @@ class Experiment:
             return cells_of(self.parameters, self.profiles.get(profile, ()))
         except ValueError as error:
             raise ValueError(f"experiment {self.name}: {error}") from error
+
+    @property
+    def at_once(self) -> bool:
+        """Whether here the cells of a chunk are computed all at once, so that no row says which is under way."""
+        return isinstance(self.run, Vmapped) or (self.side_by_side is not None and is_accelerated())
 
     def key(self, cell: Cell, numerics: Numerics) -> str:
         """The address of a cell's row (`ntklora.sweeps.keys`)."""

@@ -16,7 +16,6 @@ import psutil
 
 from ntklora.sweeps.agenda import Agenda, Order
 from ntklora.sweeps.chunk import Chunk, Group
-from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.crew import Crew
 from ntklora.sweeps.experiment import CellStatus
 from ntklora.sweeps.limits import Limits
@@ -99,7 +98,7 @@ def estimate(sweep: Sweep, groups: Sequence[Group], pilot: Pilot, processes: int
 
 
 def _pieces(sweep: Sweep, group: Group) -> list[Chunk]:
-    if isinstance(sweep.experiment.run, Vmapped):
+    if sweep.experiment.at_once:
         return list(group)
     return [Chunk((cell,)) for chunk in group for cell in chunk.cells]
 

@@ -1,8 +1,9 @@
 """`run_chunk`: from the cells of a chunk to their rows. Every way to run a sweep ends here.
 
-A computation that takes one cell runs cell by cell. A `Vmapped` one runs all slots of the chunk in one compiled call,
-`chunk` slots on each of the process's devices: the same program on every device whatever their number, and empty slots
-filled with a copy, so that a row's bits depend neither on the devices nor on what its neighbours are.
+A computation that takes one cell runs cell by cell, or, where there is an accelerator and the experiment says how, a
+chunk's cells side by side. A `Vmapped` one runs all slots of the chunk in one compiled call, `chunk` slots on each of
+the process's devices: the same program on every device whatever their number, and empty slots filled with a copy, so
+that a row's bits depend neither on the devices nor on what its neighbours are.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ def run_chunk(experiment: Experiment, chunk: Chunk, numerics: Numerics) -> Itera
 
         yield from run_together(experiment, experiment.run, chunk.slots, numerics)
         return
-    for cell in chunk.cells:
-        values = partial(_run_alone, experiment, cell, numerics)
-        yield row_of(experiment, cell, numerics, values)
+    jobs = [partial(_row_alone, experiment, cell, numerics) for cell in chunk.cells]
+    if experiment.side_by_side is not None and experiment.at_once:
+        yield from experiment.side_by_side(jobs)
+        return
+    for job in jobs:
+        yield job()
 
 
 def num_devices(experiment: Experiment) -> int:
@@ -41,6 +45,10 @@ def num_devices(experiment: Experiment) -> int:
     import jax
 
     return jax.local_device_count()
+
+
+def _row_alone(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:
+    return row_of(experiment, cell, numerics, partial(_run_alone, experiment, cell, numerics))
 
 
 def _run_alone(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:

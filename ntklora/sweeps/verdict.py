@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ntklora.sweeps.agenda import Order, Part
-from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.experiment import CellStatus, Row
 from ntklora.sweeps.row import failed_row
 
@@ -29,8 +28,7 @@ def judge(order: Order, part: Part, num_done: int, loss: Loss, *, first: bool) -
     slots = [index for index, cell in enumerate(part.chunk.slots) if cell is not None][num_done:]
     if not slots:  # lost between its last row and saying so
         return None, []
-    together = isinstance(experiment.run, Vmapped)
-    suspects, rest = (slots, []) if together else (slots[:1], slots[1:])
+    suspects, rest = (slots, []) if experiment.at_once else (slots[:1], slots[1:])
     others = [part._replace(chunk=part.chunk.only(rest), alone=False)] if rest else []
     suspected = part.chunk.only(suspects)
     if len(suspects) > 1:

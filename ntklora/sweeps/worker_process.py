@@ -15,7 +15,6 @@ import psutil
 
 from ntklora.environment import worker_threads
 from ntklora.sweeps.agenda import Order, Part
-from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.experiment import CellStatus
 from ntklora.sweeps.messages import Compute, Load, Setup
 from ntklora.sweeps.numerics import Numerics
@@ -99,8 +98,7 @@ class WorkerProcess:
             return None
         limits, seconds = self.order.limits, monotonic() - self._since
         if limits.seconds is not None:
-            together = isinstance(self.order.sweep.experiment.run, Vmapped)
-            cells = len(self.part.chunk.cells) if together else 1
+            cells = len(self.part.chunk.cells) if self.order.sweep.experiment.at_once else 1
             if seconds > limits.seconds * cells:
                 each = f" for each of {cells} cells computed at once" if cells > 1 else ""
                 return Loss(CellStatus.out_of_time, f"took longer than {limits.seconds:g} s{each}", seconds)

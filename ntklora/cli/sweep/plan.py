@@ -12,7 +12,6 @@ from ntklora.cli.sweep.specified import specification_of
 from ntklora.cli.sweep.words import number
 from ntklora.environment import num_processes
 from ntklora.sweeps.chunk import Group, plan_groups
-from ntklora.sweeps.computation import Vmapped
 from ntklora.sweeps.crew import WorkersFail
 from ntklora.sweeps.experiment import CellStatus
 from ntklora.sweeps.pilot import estimate, run_pilot
@@ -84,7 +83,7 @@ def _timed(specification: Specification, groups: Sequence[Group], sampled: int, 
     return {
         "pilot": {
             "groups": len(pilot.timings),
-            "piece": "chunk" if isinstance(sweep.experiment.run, Vmapped) else "cell",
+            "piece": "chunk" if sweep.experiment.at_once else "cell",
             "start_seconds": pilot.start,
             "first_seconds": [timing.first for timing in pilot.timings],
             "later_seconds": [list(timing.later) for timing in pilot.timings],

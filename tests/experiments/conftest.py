@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from tests.accelerator import accelerator as accelerator
