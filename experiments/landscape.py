@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 import ntklora as nl
+from ntklora.shared import shared
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.randomness import stream_generator, stream_key
-from ntklora.sweeps.shared import shared
 
 # The planted excess e: small enough that most draws at the boundary are strict minima (theory §2.1), large enough that
 # beyond it, where the excess of F is of the order e², it stays far above rounding.

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 
 import ntklora as nl
+from ntklora.shared import shared
 from ntklora.sweeps.experiment import Column, Experiment, Row
 from ntklora.sweeps.profile import Profile
 from ntklora.sweeps.randomness import stream_generator, stream_key
-from ntklora.sweeps.shared import shared
 
 CLASSES = tuple(kind.value for kind in nl.Endpoint)
 

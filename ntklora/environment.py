@@ -12,7 +12,8 @@ from pathlib import Path
 
 # XLA's CPU backend (jaxlib 0.10.2; not seen on 0.12) runs independent operations at once, and two batched LAPACK calls
 # at once (two QRs, Choleskys or solves under one vmap) wait for each other for ever: measured on two cores, within 200
-# calls in every run. In program order none hung; some kernels take an eighth longer.
+# calls in every run. In program order none hung (but Newton's method for several perturbed problems of several unlike
+# weights at once, which is for accelerators, did); some kernels take an eighth longer.
 _XLA_IN_ORDER = "--xla_cpu_enable_concurrency_optimized_scheduler=false"
 
 

@@ -1,4 +1,8 @@
-"""A fixture: an accelerator to pretend with. Whoever asks for it imports it into its `conftest`."""
+"""A fixture: an accelerator to pretend with. Whoever asks for it imports it into its `conftest`.
+
+A processor's batched LAPACK may wait for ever (`ntklora.environment`): perturbed problems of several unlike weights are
+not for this.
+"""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -18,6 +22,7 @@ def accelerator(monkeypatch):
         return lambda *given, lanes: calls.append(lanes) or minimize(*given, lanes=lanes)
 
     monkeypatch.setattr(runs, "minimize_all", counted(runs.minimize_all))
+    monkeypatch.setattr(meeting, "minimize_all", counted(meeting.minimize_all))
     monkeypatch.setattr(meeting, "minimize_several", counted(meeting.minimize_several))
     monkeypatch.setattr(jax, "default_device", lambda device: nullcontext())
 

@@ -54,6 +54,9 @@ _WHOLE = 2
 # Starts of one call; an accelerator takes as many side by side, or a few where there are no more (an optimum has one).
 _QUEUE, _WIDE_QUEUE = 64, 256
 _FEW_LANES = 8
+# Entries of features from which on a problem goes to an accelerator alone: with 64 starts of eight columns a product
+# then is 4 GFLOP, which leaves nothing idle, and sixteen problems would be half a GiB of the host's memory.
+_FILLING = 2**22
 
 Arguments = tuple[Any, ...]  # of a call: `(problem, lams, u, v, count)`, as the functions of `lanes` take them
 
@@ -115,14 +118,17 @@ def _way(problem: Problem, rank: int, starts: int) -> _Way:
         run = partial(_run, minimize_each, device)
         # Batched LAPACK calls may wait for each other for ever (see `environment`): `minimize_each` makes none.
         return _Way(calls, _QUEUE, partial(_one_by_one, run) if threads == 1 else partial(_on_threads, run, threads))
-    each, allowance, meeting = lane_bytes(problem, rank), memory_allowance(device), meeting_of_thread()
-    if meeting is not None:
-        features = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem.op))
-        if ABREAST * (features + _FEW_LANES * each) <= allowance:
-            lanes = _FEW_LANES if few else _lanes(_QUEUE, ABREAST * each, allowance)
-            return _Way(-(-starts // _QUEUE), _QUEUE, partial(_at_meeting, meeting, lanes))
+    each, meeting = lane_bytes(problem, rank), meeting_of_thread()
+    allowance = memory_allowance(device) if meeting is None else meeting.allowance
+    entries = sum(leaf.size for leaf in jax.tree.leaves(problem.op))
+    room = allowance - ABREAST * entries * np.dtype(np.float64).itemsize
+    if meeting is not None and entries < _FILLING and ABREAST * _FEW_LANES * each <= room:
+        lanes = _FEW_LANES if few else _lanes(_QUEUE, ABREAST * each, room)
+        return _Way(-(-starts // _QUEUE), _QUEUE, partial(_at_meeting, meeting, lanes))
     lanes = _lanes(_FEW_LANES if few else _WIDE_QUEUE, each, allowance)
     run = partial(_run, partial(minimize_all, lanes=lanes), device)
+    if meeting is not None:
+        run = partial(_run_undisturbed, meeting, run)
     return _Way(-(-starts // _WIDE_QUEUE), _WIDE_QUEUE, partial(_one_by_one, run))
 
 
@@ -130,6 +136,10 @@ def _run(minimize: Callable[..., Ends], device: jax.Device, given: Arguments) ->
     # The flag may have been switched on for the calling thread alone.
     with jax.enable_x64(True), jax.default_device(device):
         return jax.device_get(minimize(*given, DEFAULT))
+
+
+def _run_undisturbed(meeting: Meeting, run: Callable[[Arguments], Ends], given: Arguments) -> Ends:
+    return meeting.alone(lambda: run(given))
 
 
 def _one_by_one(run: Callable[[Arguments], Ends], arguments: Callable[[int], Arguments], calls: int) -> list[Ends]:

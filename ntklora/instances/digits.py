@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,7 @@ from ntklora.models import CNN, MLP, Transformer
 from ntklora.problem.objective import lam_max
 from ntklora.problem.problem import Problem
 from ntklora.problem.reduction import reduce_problem
+from ntklora.shared import shared
 from ntklora.tangent.examples import in_blocks
 from ntklora.tangent.features import tangent_features
 from ntklora.tangent.operator import TangentOperator
@@ -69,7 +70,7 @@ def initialized_network(network: Network | str, num_outputs: int, seed: int) -> 
 
 
 # The same object for every seed: whatever is compiled for its `apply` is compiled once.
-@lru_cache
+@shared(maxsize=64)
 def _model(network: Network, num_outputs: int) -> tuple[Model, tuple[str, ...]]:
     match network:
         case Network.mlp:
@@ -130,7 +131,7 @@ def linearized_digits(
 
 
 # Features depend on neither labels, loss nor λ: grids over those read them again instead of tracing the network again.
-@lru_cache(maxsize=64)
+@shared(maxsize=64)
 def _tangent_features(network: Network, num_samples: int, num_outputs: int, seed: int) -> tuple[TangentOperator, Array]:
     x = digits_task(num_samples, num_outputs, "squared", Labels.true, seed).x
     net = initialized_network(network, num_outputs, seed)

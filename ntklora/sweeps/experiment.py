@@ -133,7 +133,10 @@ class Experiment:
 
     @property
     def at_once(self) -> bool:
-        """Whether here the cells of a chunk are computed all at once, so that no row says which is under way."""
+        """Whether the cells of a chunk are computed all at once, so that no row says which is under way.
+
+        Side by side they are where an accelerator is expected: JAX's platforms say so, or a plugin is installed.
+        """
         return isinstance(self.run, Vmapped) or (self.side_by_side is not None and is_accelerated())
 
     def key(self, cell: Cell, numerics: Numerics) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from time import perf_counter
 
 from ntklora.sweeps.chunk import Chunk
 from ntklora.sweeps.computation import Vmapped
@@ -32,7 +33,7 @@ def run_chunk(experiment: Experiment, chunk: Chunk, numerics: Numerics) -> Itera
         return
     jobs = [partial(_row_alone, experiment, cell, numerics) for cell in chunk.cells]
     if experiment.side_by_side is not None and experiment.at_once:
-        yield from experiment.side_by_side(jobs)
+        yield from _since_the_last(experiment.side_by_side(jobs))
         return
     for job in jobs:
         yield job()
@@ -45,6 +46,15 @@ def num_devices(experiment: Experiment) -> int:
     import jax
 
     return jax.local_device_count()
+
+
+def _since_the_last(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows with the `seconds` since the row before: those of cells side by side overlap, these add up."""
+    last = perf_counter()
+    for row in rows:
+        now = perf_counter()
+        yield {**row, "seconds": now - last}
+        last = now
 
 
 def _row_alone(experiment: Experiment, cell: Cell, numerics: Numerics) -> Row:

@@ -93,12 +93,12 @@ class WorkerProcess:
         self.part, self.used = None, True
 
     def excess(self) -> Loss | None:
-        """Which limit it has passed, if any; a chunk computed at once has the time of all of its cells."""
+        """Which limit it has passed, if any; cells computed at once have the time of all that are left."""
         if self.part is None or self.order is None or self.connection.poll():  # a row that came may be unread yet
             return None
         limits, seconds = self.order.limits, monotonic() - self._since
         if limits.seconds is not None:
-            cells = len(self.part.chunk.cells) if self.order.sweep.experiment.at_once else 1
+            cells = len(self.part.chunk.cells) - self.num_done if self.order.sweep.experiment.at_once else 1
             if seconds > limits.seconds * cells:
                 each = f" for each of {cells} cells computed at once" if cells > 1 else ""
                 return Loss(CellStatus.out_of_time, f"took longer than {limits.seconds:g} s{each}", seconds)

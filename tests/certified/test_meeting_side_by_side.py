@@ -1,5 +1,6 @@
 """Problems computed side by side on an accelerator share programs, and each ends where it ends alone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic, sleep
 
@@ -128,12 +129,59 @@ def test_an_error_is_raised_in_its_place_and_harms_no_other(accelerator, monkeyp
 def test_a_problem_that_fills_the_memory_goes_alone(accelerator, monkeypatch):
     calls = accelerator()
     monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
-    monkeypatch.setattr(runs, "memory_allowance", lambda device: 300_000)
+    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 400_000)
     assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
-    assert calls == [16]  # 16 · 16 · 1000 bytes
-    monkeypatch.setattr(runs, "memory_allowance", lambda device: 100_000)
+    assert calls == [16]  # 16 · 16 · 1000 bytes beside the features
+    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 100_000)
+    minimize, under_way, most = runs.minimize_all, [], []
+
+    def counted(*given, lanes):
+        under_way.append(lanes)
+        most.append(len(under_way))
+        sleep(0.05)
+        ends = minimize(*given, lanes=lanes)
+        under_way.pop()
+        return ends
+
+    monkeypatch.setattr(runs, "minimize_all", counted)
+    assert all(ends.converged.all() for ends in side_by_side([partial(newton, seed, 40) for seed in range(4)]))
+    assert calls[1:] == [64] * 4
+    assert max(most) == 1
+    monkeypatch.setattr(runs, "_FILLING", 1)
+    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 10**9)
     assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
-    assert calls[1:] == [64]  # of `minimize_all`
+    assert calls[5:] == [256]
+
+
+def test_what_does_not_fit_together_goes_one_by_one(accelerator, monkeypatch):
+    calls = accelerator()
+    here = [newton(seed, 40) for seed in range(3)]
+    calls.clear()
+
+    def too_much(*given, lanes):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(meeting, "minimize_several", too_much)
+    there = list(side_by_side([partial(newton, seed, 40) for seed in range(3)]))
+    assert calls == [64] * 3
+    assert all((np.abs(b.objective / a.objective - 1) <= 1e-9).mean() > 0.9 for a, b in zip(here, there, strict=True))
+
+
+def test_who_is_served_does_not_wait_for_other_programs(accelerator):
+    accelerator()
+    met = meeting.Meeting(meeting.float64_device())
+    met._busy = True  # another thread computes, from here to the end
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(met.ends, [(np.zeros(3),)], 8)
+        deadline = monotonic() + 60
+        while not met._waiting:
+            assert monotonic() < deadline
+            sleep(0.01)
+        with met._changed:
+            met._waiting[0].ends = "ends"
+            met._changed.notify_all()
+        assert answer.result(60) == ["ends"]
+    assert met._busy
 
 
 def test_outside_and_on_a_processor_nothing_changes(accelerator):

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "ntklora"
 # Lower layers first. A module may import from its own package and from those of lower layers; packages of one layer
 # never import each other.
 LAYERS = (
-    ("arguments", "arrays", "atomic", "environment", "module", "strict_json", "version"),
+    ("arguments", "arrays", "atomic", "environment", "module", "shared", "strict_json", "version"),
     ("theory",),
     ("models", "data"),
     ("tangent",),

@@ -7,9 +7,9 @@ from time import sleep
 
 import pytest
 
+from ntklora.shared import shared
 from ntklora.sweeps import CellStatus, Profile
 from ntklora.sweeps.numerics import Numerics
-from ntklora.sweeps.shared import shared
 from tests.sweeps.descent import rows_of
 from tests.sweeps.ladder import ladder
 

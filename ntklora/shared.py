@@ -1,10 +1,10 @@
-"""What several cells need is computed once, also where they are computed side by side."""
+"""What several callers need is computed once, also where they run on threads side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any, ParamSpec, TypeVar
 
 Given = ParamSpec("Given")
@@ -49,6 +49,6 @@ class _Place:
     """Where a value is, or will be."""
 
     def __init__(self) -> None:
-        self.filling = Lock()
+        self.filling = RLock()  # a function that asks for its own value recurses without end, and says so
         self.filled = False
         self.value: Any = None
