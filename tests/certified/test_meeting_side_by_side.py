@@ -12,6 +12,7 @@ import ntklora as nl
 from ntklora.certified import meeting, runs
 from ntklora.certified.meeting import ABREAST, side_by_side
 from ntklora.certified.starts import gaussian_starts
+from ntklora.solvers.lanes import Ends
 from tests.solvers.instances import random_problem
 
 KEY = jax.random.key(0)
@@ -58,9 +59,9 @@ def test_no_bit_depends_on_whom_a_call_meets(accelerator):
 
 def test_ends_are_those_of_the_calls_alone(accelerator):
     starts = (5, 70, 130)
-    here = [newton(seed, count, loss="cross_entropy") for seed, count in enumerate(starts)]
+    here = [newton(seed, count) for seed, count in enumerate(starts)]
     accelerator()
-    there = list(side_by_side([partial(newton, seed, n, loss="cross_entropy") for seed, n in enumerate(starts)]))
+    there = list(side_by_side([partial(newton, seed, count) for seed, count in enumerate(starts)]))
     for one, other in zip(here, there, strict=True):
         assert other.objective.shape == one.objective.shape
         assert (np.abs(other.objective / one.objective - 1) <= 1e-9).mean() > 0.9
@@ -127,30 +128,33 @@ def test_an_error_is_raised_in_its_place_and_harms_no_other(accelerator, monkeyp
 
 
 def test_a_problem_that_fills_the_memory_goes_alone(accelerator, monkeypatch):
-    calls = accelerator()
-    monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
-    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 400_000)
-    assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
-    assert calls == [16]  # 16 · 16 · 1000 bytes beside the features
-    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 100_000)
-    minimize, under_way, most = runs.minimize_all, [], []
+    calls, under_way, most = accelerator(), [], []
 
-    def counted(*given, lanes):
+    def pretended(problem, lams, u, v, count, limits, *, lanes):
+        calls.append((np.ndim(count), lanes))
         under_way.append(lanes)
         most.append(len(under_way))
         sleep(0.05)
-        ends = minimize(*given, lanes=lanes)
         under_way.pop()
-        return ends
+        return Ends(u, v, *[np.zeros(np.shape(lams))] * 2, np.ones(np.shape(lams), bool), np.ones(np.shape(lams), int))
 
-    monkeypatch.setattr(runs, "minimize_all", counted)
-    assert all(ends.converged.all() for ends in side_by_side([partial(newton, seed, 40) for seed in range(4)]))
-    assert calls[1:] == [64] * 4
+    def ways(allowance):
+        calls.clear()
+        monkeypatch.setattr(meeting, "memory_allowance", lambda device: allowance)
+        assert all(ends.converged.all() for ends in side_by_side([partial(newton, seed, 40) for seed in range(4)]))
+        return set(calls)
+
+    monkeypatch.setattr(runs, "lane_bytes", lambda *_: 1000)
+    monkeypatch.setattr(runs, "minimize_all", pretended)
+    monkeypatch.setattr(meeting, "minimize_several", pretended)
+    together, alone = 1, 0  # axes of the counts of starts
+    assert ways(400_000) == {(together, 16)}  # 16 · 16 · 1000 bytes beside the features
+    most.clear()
+    assert ways(100_000) == {(alone, 64)}
+    assert len(most) == 4
     assert max(most) == 1
     monkeypatch.setattr(runs, "_FILLING", 1)
-    monkeypatch.setattr(meeting, "memory_allowance", lambda device: 10**9)
-    assert next(side_by_side([partial(newton, 0, 40)])).converged.all()
-    assert calls[5:] == [256]
+    assert ways(10**9) == {(alone, 256)}
 
 
 def test_what_does_not_fit_together_goes_one_by_one(accelerator, monkeypatch):

@@ -24,7 +24,13 @@ def rows(experiment):
     ]
 
 
-@pytest.mark.parametrize("name", [name for name, each in all_experiments().items() if each.side_by_side])
+NAMES = [name for name, each in all_experiments().items() if each.side_by_side]
+LONG = {"landscape", "worst_case"}  # most of it compilation
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in NAMES]
+)
 def test_rows_side_by_side_are_those_of_cells_alone(name, accelerator, monkeypatch):
     experiment = all_experiments()[name]
     alone = rows(experiment)
