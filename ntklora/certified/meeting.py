@@ -148,7 +148,10 @@ class Meeting:
         with jax.enable_x64(True), jax.default_device(self._device):
             try:
                 found = jax.device_get(minimize_several(*_stacked(rows), DEFAULT, lanes=lanes))
-            except jax.errors.JaxRuntimeError:  # too much for the memory after all, say: then one by one
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):
+                    raise
+                # Too much for the memory after all: then one by one.
                 same = same[:1]
                 found = _stacked([jax.device_get(minimize_all(*same[0].given, DEFAULT, lanes=lanes))])
         with self._changed:

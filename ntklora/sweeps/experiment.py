@@ -96,7 +96,7 @@ class Experiment:
     shape: Callable[[Any], Hashable] = one_shape
     cost: float = 1.0  # of a cell against those of other experiments; the estimate of the time left weighs with it
     limits: Limits = field(default_factory=Limits)  # of a cell, unless a run sets others
-    side_by_side: Callable[[Sequence[Callable[[], Row]]], Iterator[Row]] | None = None
+    side_by_side: Callable[[Sequence[Callable[[], Row]]], Iterator[Row]] | None = None  # None: one after the other
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):

@@ -2,14 +2,18 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier, Lock
-from time import sleep
+from threading import Barrier
+from time import monotonic, perf_counter, sleep
+from types import SimpleNamespace
 
 import pytest
 
-from ntklora.shared import shared
 from ntklora.sweeps import CellStatus, Profile
+from ntklora.sweeps.chunk import plan_groups
+from ntklora.sweeps.limits import Limits
 from ntklora.sweeps.numerics import Numerics
+from ntklora.sweeps.run_chunk import run_chunk
+from ntklora.sweeps.worker_process import WorkerProcess
 from tests.sweeps.descent import rows_of
 from tests.sweeps.ladder import ladder
 
@@ -62,38 +66,30 @@ def test_on_a_processor_cells_run_one_after_the_other(tmp_path):
     assert measured(alone) == measured(plain)
 
 
-def test_a_shared_value_is_computed_once_by_threads_that_ask_at_once():
-    computed, counting = [], Lock()
+def test_seconds_of_cells_that_overlap_add_up_to_the_chunks(accelerated, tmp_path):
+    plain = ladder(tmp_path / "log", (2, 3), chunk=4)
 
-    @shared(maxsize=2)
-    def slow(x, *, y=0):
-        with counting:
-            computed.append((x, y))
-        sleep(0.1)
-        return x + y
+    def slow(cell):
+        sleep(0.5)
+        return plain.run(cell)
 
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(slow, x, y=10) for x in (1, 2, 1, 2, 1, 2)]
-        assert [answer.result() for answer in answers] == [11, 12] * 3
-    assert sorted(computed) == [(1, 10), (2, 10)]
-    assert slow(3) == 3  # the oldest makes room
-    assert slow(1, y=10) == 11
-    assert sorted(computed) == [(1, 10), (1, 10), (2, 10), (3, 0)]
-    slow.cache_clear()
-    assert slow(3) == 3
-    assert computed.count((3, 0)) == 2
+    described = replace(plain, run=slow, shape=lambda cell: (), side_by_side=threaded)
+    cells = described.cells(Profile.smoke)
+    (group,) = plan_groups(described, cells, range(len(cells)))
+    began = perf_counter()
+    rows = [row for chunk in group for row in run_chunk(described, chunk, NUMERICS)]
+    assert len(rows) == 4
+    assert 0.5 <= sum(row["seconds"] for row in rows) <= perf_counter() - began
 
 
-def test_an_exception_is_not_shared():
-    calls = []
-
-    @shared(maxsize=1)
-    def falls_once():
-        calls.append(None)
-        if len(calls) == 1:
-            raise RuntimeError("fell")
-        return len(calls)
-
-    with pytest.raises(RuntimeError, match="fell"):
-        falls_once()
-    assert falls_once() == falls_once() == 2
+def test_cells_that_overlap_have_the_time_of_all_that_are_left(accelerated, tmp_path):
+    described = replace(ladder(tmp_path / "log"), side_by_side=threaded)
+    worker = object.__new__(WorkerProcess)  # without the process
+    worker.part = SimpleNamespace(chunk=SimpleNamespace(cells=(None,) * 4))
+    worker.order = SimpleNamespace(limits=Limits(seconds=1.0), sweep=SimpleNamespace(experiment=described))
+    worker.connection = SimpleNamespace(poll=lambda: False)
+    worker._since = monotonic() - 1.5
+    worker.num_done = 2
+    assert worker.excess() is None
+    worker.num_done = 3
+    assert worker.excess().status is CellStatus.out_of_time
